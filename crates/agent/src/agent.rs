@@ -1,0 +1,1 @@
+//! A running plan: builds the components, starts and stops them in order.

@@ -1,0 +1,1 @@
+//! From text to a checked plan: sources, expansion, merging, and every problem at once.

@@ -1,0 +1,3 @@
+//! Arguments and exit codes of the program `otel-agent`.
+
+fn main() {}

@@ -4,7 +4,15 @@
 //! attributes inside them, puts requests together and takes them apart, reads them through borrowing views, and
 //! translates OTLP/JSON. No async, no I/O, no configuration, no `unsafe`; unknown fields survive every operation.
 
+mod chain;
+pub mod fields;
+pub mod rpc;
 pub mod schema;
 mod signal;
+mod value;
+pub mod view;
+pub mod write;
 
+pub use chain::Chain;
 pub use signal::Signal;
+pub use value::Value;

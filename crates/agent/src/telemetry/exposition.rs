@@ -1,0 +1,234 @@
+//! The Prometheus text format, version 0.0.4.
+//!
+//! Written here because the names must be the Collector's to the letter: no `_total` and no unit suffix unless a reader
+//! asks for them, which libraries that think in OpenMetrics add by themselves.
+
+use std::fmt::Write;
+
+use super::metric::{Kind, Metric};
+use super::metrics::{Family, Labels, Value};
+
+/// `Content-Type` of this format.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What a reader may change about names and labels. The default is the Collector's: nothing is appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Naming {
+    /// Off: counters end in `_total`.
+    pub without_type_suffix: bool,
+    /// Off: names end in their unit, such as `_seconds` or `_bytes`.
+    pub without_units: bool,
+    /// Off: every series has `otel_scope_name` and `otel_scope_version`.
+    pub without_scope_info: bool,
+}
+
+impl Default for Naming {
+    fn default() -> Self {
+        Self { without_type_suffix: true, without_units: true, without_scope_info: true }
+    }
+}
+
+/// Writes all families, then `target_info` with the attributes of the agent's own resource, then the error counter of
+/// the handler, which the Collector's readers have too.
+#[must_use]
+pub fn write(families: &[Family], naming: Naming, resource: &[(String, String)]) -> String {
+    let mut text = String::with_capacity(256 * families.len());
+    for family in families.iter().filter(|family| !family.series.is_empty()) {
+        write_family(&mut text, family, naming);
+    }
+    write_head(&mut text, "target_info", Kind::Gauge, "Target metadata");
+    text.push_str("target_info");
+    let resource: Vec<_> = resource.iter().map(|(name, value)| (label_name(name), value.as_str())).collect();
+    write_labels(&mut text, resource.iter().map(|(name, value)| (name.as_str(), *value)));
+    text.push_str(" 1\n");
+    write_head(&mut text, HANDLER_ERRORS, Kind::Counter, "Total number of internal errors encountered by the handler.");
+    for cause in ["encoding", "gathering"] {
+        text.push_str(HANDLER_ERRORS);
+        write_labels(&mut text, [("cause", cause)]);
+        text.push_str(" 0\n");
+    }
+    text
+}
+
+/// Nothing that the handler does can fail, so this stays 0; alerts on it find the series.
+const HANDLER_ERRORS: &str = "promhttp_metric_handler_errors_total";
+
+fn write_family(text: &mut String, family: &Family, naming: Naming) {
+    let name = exposed_name(family.metric, naming);
+    write_head(text, &name, family.metric.kind, family.metric.help);
+    for (labels, value) in &family.series {
+        match value {
+            Value::Number(number) => write_sample(text, &name, "", labels, None, naming, *number),
+            Value::Buckets { counts, sum } => {
+                write_histogram(text, &name, family.metric.bounds, labels, naming, (counts, *sum));
+            }
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus itself keeps 64-bit floats")]
+fn write_histogram(
+    text: &mut String,
+    name: &str,
+    bounds: &[u64],
+    labels: &Labels,
+    naming: Naming,
+    (counts, sum): (&[u64], u64),
+) {
+    let mut total = 0;
+    for (position, count) in counts.iter().enumerate() {
+        total += count;
+        let bound = bounds.get(position).map_or_else(|| "+Inf".to_owned(), u64::to_string);
+        write_sample(text, name, "_bucket", labels, Some(&bound), naming, total as f64);
+    }
+    write_sample(text, name, "_sum", labels, None, naming, sum as f64);
+    write_sample(text, name, "_count", labels, None, naming, total as f64);
+}
+
+fn write_sample(
+    text: &mut String,
+    name: &str,
+    suffix: &str,
+    labels: &Labels,
+    bound: Option<&str>,
+    naming: Naming,
+    value: f64,
+) {
+    text.push_str(name);
+    text.push_str(suffix);
+    let scope = [("otel_scope_name", env!("CARGO_PKG_NAME")), ("otel_scope_version", env!("CARGO_PKG_VERSION"))];
+    let scope = scope.into_iter().filter(|_| !naming.without_scope_info);
+    let labels = labels.iter().map(|(name, value)| (*name, value.as_str()));
+    write_labels(text, labels.chain(scope).chain(bound.map(|bound| ("le", bound))));
+    text.push(' ');
+    write_number(text, value);
+    text.push('\n');
+}
+
+fn write_head(text: &mut String, name: &str, kind: Kind, help: &str) {
+    let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} {}", escape(help, false), kind.name());
+}
+
+fn write_labels<'a>(text: &mut String, labels: impl IntoIterator<Item = (&'a str, &'a str)>) {
+    let mut separator = '{';
+    for (name, value) in labels {
+        let _ = write!(text, "{separator}{name}=\"{}\"", escape(value, true));
+        separator = ',';
+    }
+    if separator == ',' {
+        text.push('}');
+    }
+}
+
+/// A number as Prometheus parses it; whole numbers without a fraction.
+fn write_number(text: &mut String, value: f64) {
+    let _ = match value {
+        value if value.is_nan() => write!(text, "NaN"),
+        f64::INFINITY => write!(text, "+Inf"),
+        f64::NEG_INFINITY => write!(text, "-Inf"),
+        value => write!(text, "{value}"),
+    };
+}
+
+/// Backslash and line feed are escaped everywhere, the quote only where it would end a label's value.
+fn escape(value: &str, quote: bool) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for character in value.chars() {
+        match character {
+            '\\' => escaped.push_str("\\\\"),
+            '\n' => escaped.push_str("\\n"),
+            '"' if quote => escaped.push_str("\\\""),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+/// A resource attribute's name as a label's: `service.name` becomes `service_name`.
+fn label_name(attribute: &str) -> String {
+    let mut name: String =
+        attribute.chars().map(|character| if character.is_ascii_alphanumeric() { character } else { '_' }).collect();
+    if name.starts_with(|first: char| first.is_ascii_digit()) {
+        name.insert_str(0, "key_");
+    }
+    name
+}
+
+/// The name with the suffixes that this reader asks for, each only once.
+fn exposed_name(metric: &Metric, naming: Naming) -> String {
+    let mut name = metric.name.to_owned();
+    let unit = match metric.unit {
+        "s" => "_seconds",
+        "By" => "_bytes",
+        _ => "",
+    };
+    if !naming.without_units && !name.ends_with(unit) {
+        name.push_str(unit);
+    }
+    if !naming.without_type_suffix && metric.kind == Kind::Counter {
+        name.push_str("_total");
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::{Level, Metrics, table};
+    use wire::Signal;
+
+    fn sample() -> Metrics {
+        let metrics = Metrics::new();
+        let points = |table: &'static crate::telemetry::metric::PerSignal| table.of(Signal::Metrics);
+        let labels = [("receiver", "otlp"), ("transport", "grpc")];
+        metrics.counter(points(&table::RECEIVER_ACCEPTED), &labels).add(12_000);
+        let _ = metrics.counter(points(&table::RECEIVER_REFUSED), &labels);
+        let labels = [("exporter", "otlp"), ("server_address", "gw"), ("server_port", "4317")];
+        metrics.counter(points(&table::EXPORTER_SENT), &labels).add(11_800);
+        let _ = metrics.gauge(&table::EXPORTER_QUEUE_SIZE, &[("exporter", "otlp"), ("data_type", "metrics")]);
+        let batch = metrics.histogram(&table::BATCH_SEND_SIZE, &[("processor", "batch/a\"b\\c\nd")]);
+        batch.record(8192);
+        batch.record(1);
+        metrics.on_collect(|sink| sink.set_float(&table::PROCESS_CPU_SECONDS, &[], 1.25));
+        metrics
+    }
+
+    fn resource() -> Vec<(String, String)> {
+        [("service.instance.id", "0c2a"), ("service.name", "otel-agent"), ("service.version", "0.1.0")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec()
+    }
+
+    #[test]
+    fn the_text_is_the_collectors_at_the_defaults() {
+        let text = write(&sample().collect(Level::Normal), Naming::default(), &resource());
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_reader_may_ask_for_suffixes_and_scope() {
+        let naming = Naming { without_type_suffix: false, without_units: false, without_scope_info: false };
+        let text = write(&sample().collect(Level::Basic), naming, &[]);
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn no_suffix_is_put_twice() {
+        let naming = Naming { without_units: false, ..Naming::default() };
+        assert_eq!(exposed_name(&table::PROCESS_CPU_SECONDS, naming), "otelcol_process_cpu_seconds");
+        assert_eq!(exposed_name(&table::PROCESS_UPTIME, naming), "otelcol_process_uptime_seconds");
+    }
+
+    #[test]
+    fn numbers_are_written_as_prometheus_reads_them() {
+        let written = |value| {
+            let mut text = String::new();
+            write_number(&mut text, value);
+            text
+        };
+        assert_eq!(written(0.0), "0");
+        assert_eq!(written(1_234_567_890_123.0), "1234567890123");
+        assert_eq!(written(0.25), "0.25");
+        assert_eq!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(written), ["NaN", "+Inf", "-Inf"]);
+    }
+}

@@ -1,0 +1,165 @@
+//! Every metric the agent has about itself.
+//!
+//! `/metrics` and `docs/reference/metrics.md` are both written from this table. Names that start with `otelcol_` are the
+//! Collector's, with its labels; names that start with `otel_agent_` are our own.
+
+use super::metric::{Kind, Level, Metric, PerSignal, Section, table};
+
+/// All rows, in the order of the reference page.
+pub fn all() -> impl Iterator<Item = &'static Metric> {
+    SECTIONS.iter().flat_map(Section::rows)
+}
+
+table! {
+    "Receivers" {
+        per signal {
+            RECEIVER_ACCEPTED: Counter Basic "otelcol_receiver_accepted" ["receiver", "transport"]
+                "Number of " " successfully pushed into the pipeline.";
+            RECEIVER_REFUSED: Counter Basic "otelcol_receiver_refused" ["receiver", "transport"]
+                "Number of " " that could not be pushed into the pipeline.";
+            RECEIVER_FAILED: Counter Basic "otelcol_receiver_failed" ["receiver", "transport"]
+                "Number of " " that failed to be processed by the receiver due to internal errors.";
+        }
+        REFUSED_REQUESTS: Counter Basic "otel_agent_receiver_refused_requests" "{requests}" ["receiver", "transport", "reason"]
+            "Number of requests that were not taken, by reason; the sender was told.";
+        RECEIVED_BYTES: Counter Normal "otel_agent_receiver_received_bytes" "By" ["receiver", "transport"]
+            "Bytes of request bodies as they arrived, still compressed.";
+        CONNECTIONS: Gauge Basic "otel_agent_receiver_connections" "{connections}" ["receiver", "transport"]
+            "Number of connections that are open.";
+        CONNECTIONS_OPENED: Counter Normal "otel_agent_receiver_connections_opened" "{connections}" ["receiver", "transport"]
+            "Number of connections that were accepted.";
+        CONNECTIONS_REFUSED: Counter Basic "otel_agent_receiver_connections_refused" "{connections}"
+            ["receiver", "transport", "reason"]
+            "Number of connections that were closed before a request was read, by reason.";
+    }
+
+    "Processors" {
+        per signal {
+            MEMORY_LIMITER_ACCEPTED: Counter Basic "otelcol_processor_memory_limiter_accepted" ["processor"]
+                "Number of " " that the memory limiter let pass.";
+            MEMORY_LIMITER_REFUSED: Counter Basic "otelcol_processor_memory_limiter_refused" ["processor"]
+                "Number of " " that the memory limiter refused.";
+        }
+        PROCESSOR_INCOMING_ITEMS: Counter Basic "otelcol_processor_incoming_items" "{items}" ["processor", "otel_signal"]
+            "Number of items passed to the processor.";
+        PROCESSOR_OUTGOING_ITEMS: Counter Basic "otelcol_processor_outgoing_items" "{items}" ["processor", "otel_signal"]
+            "Number of items emitted from the processor.";
+        BATCH_SEND_SIZE: Histogram Normal "otelcol_processor_batch_batch_send_size" "{unit}" ["processor"]
+            "Number of units in the batch that was sent."
+            bounds [10, 25, 50, 75, 100, 250, 500, 750, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10000, 20000,
+                30000, 50000, 100000];
+        BATCH_SEND_SIZE_BYTES: Histogram Detailed "otelcol_processor_batch_batch_send_size_bytes" "By" ["processor"]
+            "Number of bytes in the batch that was sent."
+            bounds [128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576, 2097152,
+                4194304, 8388608, 16777216];
+        BATCH_SIZE_TRIGGER: Counter Normal "otelcol_processor_batch_batch_size_trigger_send" "{times}" ["processor"]
+            "Number of times the batch was sent due to a size trigger.";
+        BATCH_TIMEOUT_TRIGGER: Counter Normal "otelcol_processor_batch_timeout_trigger_send" "{times}" ["processor"]
+            "Number of times the batch was sent due to a timeout trigger.";
+        BATCH_METADATA_CARDINALITY: Gauge Normal "otelcol_processor_batch_metadata_cardinality" "{combinations}" ["processor"]
+            "Number of distinct metadata value combinations being processed.";
+    }
+
+    "Exporters" {
+        per signal {
+            EXPORTER_SENT: Counter Basic "otelcol_exporter_sent" ["exporter", "server_address", "server_port", "url_path"]
+                "Number of " " successfully sent to destination.";
+            EXPORTER_SEND_FAILED: Counter Basic "otelcol_exporter_send_failed"
+                ["exporter", "server_address", "server_port", "url_path"]
+                "Number of " " that were given up after all attempts to send them.";
+            EXPORTER_ENQUEUE_FAILED: Counter Basic "otelcol_exporter_enqueue_failed" ["exporter"]
+                "Number of " " failed to be added to the sending queue.";
+        }
+        EXPORTER_QUEUE_SIZE: Gauge Basic "otelcol_exporter_queue_size" "{batches}" ["exporter", "data_type"]
+            "Current size of the sending queue, in units of its sizer.";
+        EXPORTER_QUEUE_CAPACITY: Gauge Basic "otelcol_exporter_queue_capacity" "{batches}" ["exporter", "data_type"]
+            "Fixed capacity of the sending queue, in units of its sizer.";
+        EXPORTER_IN_FLIGHT: Gauge Basic "otelcol_exporter_in_flight_requests" "{requests}" ["exporter", "data_type"]
+            "Number of requests being sent right now.";
+        EXPORTER_ENQUEUE_SIZE: Histogram Detailed "otelcol_exporter_enqueue_size" "{items}" ["exporter"]
+            "Number of items in the batches that were put into the sending queue."
+            bounds [10, 25, 50, 75, 100, 250, 500, 750, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10000, 20000,
+                30000, 50000, 100000];
+        EXPORTER_QUEUE_BATCH_SEND_SIZE: Histogram Detailed "otelcol_exporter_queue_batch_send_size" "{items}" ["exporter"]
+            "Number of items in the batches that the queue's own batching made."
+            bounds [10, 25, 50, 75, 100, 250, 500, 750, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10000, 20000,
+                30000, 50000, 100000];
+        EXPORTER_RETRIES: Counter Normal "otel_agent_exporter_retries" "{requests}" ["exporter", "otel_signal"]
+            "Number of attempts that were made again after a failure that may pass.";
+        EXPORTER_TAKEN_APART: Counter Normal "otel_agent_exporter_taken_apart" "{batches}" ["exporter", "otel_signal"]
+            "Number of batches that the destination refused as a whole and that were sent again in parts.";
+        EXPORTER_SENT_BYTES: Counter Normal "otel_agent_exporter_sent_bytes" "By" ["exporter", "otel_signal"]
+            "Bytes of request bodies that the destination took, before compression.";
+    }
+
+    "Ledger" {
+        per signal {}
+        LEDGER_ACCEPTED: Counter Basic "otel_agent_ledger_accepted_items" "{items}" ["pipeline", "exporter", "otel_signal"]
+            "Number of items taken for this exporter. Always accepted = sent + dropped + held.";
+        LEDGER_SENT: Counter Basic "otel_agent_ledger_sent_items" "{items}" ["pipeline", "exporter", "otel_signal"]
+            "Number of items that the exporter's destination took.";
+        LEDGER_DROPPED: Counter Basic "otel_agent_ledger_dropped_items" "{items}"
+            ["pipeline", "exporter", "otel_signal", "reason"]
+            "Number of items that were given up, by reason.";
+        LEDGER_HELD: Gauge Basic "otel_agent_ledger_held_items" "{items}" ["pipeline", "exporter", "otel_signal"]
+            "Number of items between the door and the destination right now.";
+    }
+
+    "Memory budget" {
+        per signal {}
+        BUDGET_USED: Gauge Basic "otel_agent_budget_used_bytes" "By" []
+            "Bytes of telemetry held in memory right now.";
+        BUDGET_LIMIT: Gauge Basic "otel_agent_budget_limit_bytes" "By" []
+            "Bytes of telemetry that may be held in memory; above it senders are told to wait.";
+    }
+
+    "Process" {
+        per signal {}
+        PROCESS_UPTIME: Counter Basic "otelcol_process_uptime" "s" []
+            "Uptime of the process.";
+        PROCESS_CPU_SECONDS: Counter Basic "otelcol_process_cpu_seconds" "s" []
+            "Total CPU user and system time in seconds.";
+        PROCESS_MEMORY_RSS: Gauge Basic "otelcol_process_memory_rss" "By" []
+            "Total physical memory (resident set size).";
+        PROCESS_HEAP_ALLOC: Gauge Basic "otelcol_process_runtime_heap_alloc_bytes" "By" []
+            "Bytes of heap memory in use.";
+        PROCESS_TOTAL_SYS_MEMORY: Gauge Basic "otelcol_process_runtime_total_sys_memory_bytes" "By" []
+            "Bytes of memory that the allocator has from the system.";
+        PROCESS_OPEN_FILES: Gauge Normal "otel_agent_process_open_files" "{files}" []
+            "Number of open file descriptors.";
+    }
+
+    "Agent" {
+        per signal {}
+        CONFIG_RELOADS: Counter Basic "otel_agent_config_reloads" "{reloads}" ["outcome"]
+            "Number of times a new configuration was read, by outcome: applied or refused.";
+        LOG_LINES: Counter Normal "otel_agent_log_lines" "{lines}" ["level"]
+            "Number of the agent's own log lines, also those left out by sampling.";
+        LOG_LINES_LEFT_OUT: Counter Normal "otel_agent_log_lines_left_out" "{lines}" ["level"]
+            "Number of the agent's own log lines left out by sampling.";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_carry_one_of_the_two_prefixes() {
+        let mut names: Vec<_> = all().map(|metric| metric.name).collect();
+        assert!(names.iter().all(|name| name.starts_with("otelcol_") || name.starts_with("otel_agent_")));
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn a_histogram_has_ascending_bounds_and_nothing_else_has_any() {
+        for metric in all() {
+            assert_eq!(metric.kind == Kind::Histogram, !metric.bounds.is_empty(), "{}", metric.name);
+            assert!(metric.bounds.is_sorted(), "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+    }
+}

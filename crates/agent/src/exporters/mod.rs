@@ -1,1 +1,21 @@
 //! Exporters: where telemetry goes. A closed enum; a component is one file and three lines here.
+
+use crate::component::components;
+
+components! {
+    /// The settings of an exporter.
+    pub enum Config "exporter" {}
+    not_yet {
+        "prometheus" => VIA,
+        "prometheus_remote_write" => VIA,
+        "prometheusremotewrite" => VIA,
+        "load_balancing" => "send to a Kubernetes Service or a proxy that balances gRPC",
+        "loadbalancing" => "send to a Kubernetes Service or a proxy that balances gRPC",
+        "otelarrow" => "use `otlp_grpc` with `compression: zstd`",
+        "kafka" => VIA,
+        "nop" => "remove it, or use `debug`",
+        "logging" => "the Collector removed it too; use `debug`",
+    }
+}
+
+const VIA: &str = "send OTLP with `otlp_grpc` or `otlp_http` to a backend or a Collector that has it";

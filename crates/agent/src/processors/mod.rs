@@ -1,1 +1,37 @@
 //! Processors: what happens to a batch on its way. A closed enum; a component is one file and three lines here.
+
+use crate::component::components;
+
+components! {
+    /// The settings of a processor.
+    pub enum Config "processor" {}
+    not_yet {
+        "k8s_attributes" => SOON,
+        "k8sattributes" => SOON,
+        "resource_detection" => "set the attributes with the `resource` processor, from `${env:…}`",
+        "resourcedetection" => "set the attributes with the `resource` processor, from `${env:…}`",
+        "filter" => BEHIND,
+        "transform" => BEHIND,
+        "cumulativetodelta" => BEHIND,
+        "deltatocumulative" => BEHIND,
+        "deltatorate" => BEHIND,
+        "drain" => BEHIND,
+        "groupbyattrs" => BEHIND,
+        "groupbytrace" => BEHIND,
+        "interval" => BEHIND,
+        "logdedup" => BEHIND,
+        "log_dedup" => BEHIND,
+        "metricsgeneration" => BEHIND,
+        "metricstransform" => BEHIND,
+        "metrics_transform" => BEHIND,
+        "probabilistic_sampler" => BEHIND,
+        "redaction" => BEHIND,
+        "remotetap" => BEHIND,
+        "span" => BEHIND,
+        "tail_sampling" => BEHIND,
+        "queuebatch" => "use `batch`, or `sending_queue::batch` of the exporter",
+    }
+}
+
+const SOON: &str = "remove it from the pipelines, or keep the Collector for this pipeline until the agent has it";
+const BEHIND: &str = "do this in a Collector behind the agent, where the `otlp` exporter sends to";

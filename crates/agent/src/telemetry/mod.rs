@@ -1,5 +1,8 @@
 //! The agent's own metrics, logs and figures of its process.
 
+/// What `service::telemetry` takes.
+pub mod settings;
+
 /// What a row of the metrics table is.
 pub mod metric;
 

@@ -1,0 +1,292 @@
+//! What `service::telemetry` takes: the agent's own logs, metrics and resource.
+
+use std::collections::BTreeMap;
+
+use crate::settings::{GoDuration, Node, Reader, Setting, Shape, Toggle, Yaml, settings, words};
+
+settings! {
+    /// The agent's own telemetry.
+    pub struct TelemetryConfig {
+        /// The agent's own logs.
+        pub logs: LogsConfig = LogsConfig::default(),
+        /// The agent's own metrics.
+        pub metrics: MetricsConfig = MetricsConfig::default(),
+        /// The agent's own traces: none are made, whatever is set here.
+        pub traces: TracesConfig = TracesConfig::default(),
+        /// Attributes that say which agent this is; they stand in `target_info` and in every log line. An attribute
+        /// set to null is removed. `service.name`, `service.version` and `service.instance.id` are there by default.
+        pub resource: ResourceConfig = ResourceConfig::default(),
+    }
+}
+
+settings! {
+    /// The agent's own logs.
+    pub struct LogsConfig {
+        /// The least severe lines that are written.
+        pub level: LogLevel = LogLevel::Info,
+        /// `console` for people, `json` for machines.
+        pub encoding: LogEncoding = LogEncoding::Console,
+        /// Leaves out the place in the code that logged.
+        pub disable_caller: bool = false,
+        /// Leaves out the resource attributes in each line.
+        pub disable_zap_resource: bool = false,
+        /// Keeps a message that repeats from filling the log: after `initial` lines in `tick`, every `thereafter`-th.
+        pub sampling: Toggle<LogSampling> = Toggle::On(LogSampling::default()),
+        /// Where lines go: `stderr`, `stdout`, or the path of a file.
+        pub output_paths: Vec<String> = vec!["stderr".to_owned()],
+        /// Fields that every line carries.
+        pub initial_fields: BTreeMap<String, String> = BTreeMap::new(),
+    }
+    unsupported {
+        "processors" => "remove it; collect the agent's log file or its standard error instead",
+    }
+    ignored {
+        "development" => "there is no development mode",
+        "disable_stacktrace" => "no stack traces are written",
+        "error_output_paths" => "errors of the logger itself go to standard error",
+    }
+    check LogsConfig::check
+}
+
+impl LogsConfig {
+    fn check(&self, cx: &mut Reader<'_>) {
+        if self.output_paths.is_empty() {
+            cx.error_at("output_paths", "logs have nowhere to go", "write `output_paths: [stderr]`, or remove the key");
+        }
+    }
+}
+
+words! {
+    /// How severe a line is, from the least. `dpanic`, `panic` and `fatal` mean `error`: there is nothing above it here.
+    #[derive(Default)]
+    pub enum LogLevel {
+        /// Everything that helps to find a fault.
+        Debug = "debug",
+        /// What the agent does.
+        #[default]
+        Info = "info",
+        /// What may need somebody's attention.
+        Warn = "warn" | "warning",
+        /// What is lost or does not work.
+        Error = "error" | "dpanic" | "panic" | "fatal",
+    }
+}
+
+words! {
+    /// The form of a log line.
+    #[derive(Default)]
+    pub enum LogEncoding {
+        /// For people.
+        #[default]
+        Console = "console",
+        /// For machines: one JSON object a line.
+        Json = "json",
+    }
+}
+
+settings! {
+    /// How many lines with the same text and level are written.
+    pub struct LogSampling {
+        /// The time in which lines are counted.
+        pub tick: GoDuration = GoDuration::secs(10),
+        /// The first so many of a tick are written.
+        pub initial: u64 = 10,
+        /// After them, one in so many is written; 0 writes none.
+        pub thereafter: u64 = 100,
+    }
+}
+
+settings! {
+    /// The agent's own metrics.
+    pub struct MetricsConfig {
+        /// How much is measured.
+        pub level: MetricsLevel = MetricsLevel::Normal,
+        /// How the metrics are read: one Prometheus endpoint. A list written here replaces the default one.
+        pub readers: Vec<MetricsReader> = vec![MetricsReader::default()],
+    }
+    unsupported {
+        "views" => "remove it; drop series in the Prometheus scrape configuration (metric_relabel_configs)",
+    }
+    ignored {
+        "address" => "the Collector removed it in v0.123; write \
+            `readers: [{pull: {exporter: {prometheus: {host: 0.0.0.0, port: 8888}}}}]`",
+    }
+    check MetricsConfig::check
+}
+
+impl MetricsConfig {
+    fn check(&self, cx: &mut Reader<'_>) {
+        if self.readers.is_empty() && self.level != MetricsLevel::None {
+            let what = "collector telemetry metrics reader should exist when metric level is not none";
+            cx.error_at("readers", what, "remove the empty list, or write `level: none`");
+        }
+        if self.readers.len() > 1 {
+            let what = "the Collector reads several readers, otel-agent reads one";
+            cx.error_at("readers", what, "keep one `pull` reader; Prometheus can scrape it more than once");
+        }
+    }
+
+    /// The endpoint that serves `/metrics`; none at level `none`.
+    #[must_use]
+    pub fn prometheus(&self) -> Option<&PrometheusReader> {
+        let reader = self.readers.first().filter(|_| self.level != MetricsLevel::None)?;
+        Some(&reader.pull.exporter.prometheus)
+    }
+}
+
+words! {
+    /// How much is measured.
+    #[derive(Default, PartialOrd, Ord)]
+    pub enum MetricsLevel {
+        /// Nothing.
+        None = "none",
+        /// What one cannot do without.
+        Basic = "basic",
+        /// What dashboards and alerts use.
+        #[default]
+        Normal = "normal",
+        /// Everything, at a cost.
+        Detailed = "detailed",
+    }
+}
+
+settings! {
+    /// One way to read the agent's own metrics.
+    pub struct MetricsReader {
+        /// Metrics are fetched from the agent.
+        pub pull: PullReader = PullReader::default(),
+    }
+    unsupported {
+        "periodic" => "use a `pull` reader and let Prometheus or an agent scrape it",
+    }
+}
+
+settings! {
+    /// Metrics are fetched from the agent.
+    pub struct PullReader {
+        /// In which form.
+        pub exporter: PullExporter = PullExporter::default(),
+    }
+    ignored {
+        "producers" => "there are no other producers in the agent",
+        "cardinality_limits" => "the agent's own series are bounded by its configuration",
+    }
+}
+
+settings! {
+    /// In which form metrics are fetched.
+    pub struct PullExporter {
+        /// The Prometheus text format, at `/metrics`.
+        pub prometheus: PrometheusReader = PrometheusReader::default(),
+    }
+}
+
+settings! {
+    /// The endpoint that serves `/metrics`. Written by hand, it needs `host` and `port`.
+    pub struct PrometheusReader {
+        /// The address to listen on; `0.0.0.0` for every address of the pod.
+        pub host: String = "localhost".to_owned(),
+        /// The port to listen on.
+        pub port: u16 = 8888,
+        /// Leaves out the labels `otel_scope_*`.
+        pub without_scope_info: bool = true,
+        /// Leaves out units in names: `otelcol_process_uptime` rather than `otelcol_process_uptime_seconds`.
+        pub without_units: bool = true,
+        /// Leaves out `_total` in the names of counters.
+        pub without_type_suffix: bool = true,
+    }
+    unsupported {
+        "with_resource_constant_labels" => "join on `target_info`, or add the labels in the scrape configuration",
+        "translation_strategy" => "use without_units and without_type_suffix",
+    }
+    check PrometheusReader::check
+}
+
+impl PrometheusReader {
+    fn check(&self, cx: &mut Reader<'_>) {
+        for (key, example) in [("host", "localhost"), ("port", "8888")] {
+            if !cx.node().is_null() && cx.node().get(key).is_none_or(Node::is_null) {
+                let what = format!("`{key}` is missing; a reader written by hand needs `host` and `port`");
+                cx.error_at("", what, format!("add `{key}: {example}`"));
+            }
+        }
+    }
+}
+
+settings! {
+    /// The agent's own traces. None are made.
+    pub struct TracesConfig {
+        /// How much is traced; without `processors` nothing is, at any level.
+        pub level: MetricsLevel = MetricsLevel::None,
+    }
+    unsupported {
+        "processors" => "remove it; otel-agent makes no traces of its own, its metrics and logs say what it does",
+    }
+    ignored {
+        "propagators" => "otel-agent makes no traces of its own",
+    }
+}
+
+/// Attributes of the agent itself: what is added, and, as `None`, what is removed.
+///
+/// Both spellings of the Collector are read: the plain map, and `attributes: [{name: …, value: …}]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResourceConfig {
+    /// By name.
+    pub attributes: BTreeMap<String, Option<String>>,
+}
+
+settings! {
+    /// The declarative form of the resource.
+    pub struct DeclaredResource {
+        /// The attributes.
+        pub attributes: Vec<DeclaredAttribute> = Vec::new(),
+    }
+    unsupported {
+        "detection/development" => "list the attributes, or set them from the environment: `${env:NODE_NAME}`",
+        "attributes_list" => "write `attributes: [{name: …, value: …}]`",
+    }
+    ignored {
+        "schema_url" => "it is not part of any output of the agent",
+    }
+}
+
+settings! {
+    /// One attribute of the resource.
+    pub struct DeclaredAttribute {
+        /// Its name: `deployment.environment.name`.
+        required pub name: String,
+        /// Its value; null removes a default one.
+        pub value: Option<String> = None,
+    }
+    ignored {
+        "type" => "every attribute of the agent itself is a string",
+    }
+}
+
+const DECLARED: [&str; 4] = ["attributes", "attributes_list", "detection/development", "schema_url"];
+
+impl Setting for ResourceConfig {
+    fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+        if !node.entries().iter().any(|entry| DECLARED.contains(&entry.key.as_str())) {
+            return BTreeMap::read(node, cx).map(|attributes| ResourceConfig { attributes });
+        }
+        if let Some(entry) = node.entries().iter().find(|entry| !DECLARED.contains(&entry.key.as_str())) {
+            let what = format!("`{}` stands beside `attributes`; the two forms cannot be mixed", entry.key);
+            let remedy = format!("move it into the list: `- {{name: {}, value: …}}`", entry.key);
+            cx.error_in(entry.place, &entry.key, what, remedy);
+            return None;
+        }
+        let declared = DeclaredResource::read(node, cx)?;
+        let attributes = declared.attributes.into_iter().map(|attribute| (attribute.name, attribute.value)).collect();
+        Some(ResourceConfig { attributes })
+    }
+
+    fn write(&self) -> Option<Yaml> {
+        self.attributes.write()
+    }
+
+    fn shape() -> Shape {
+        Shape::plain("a map of strings", "{k8s.node.name: ${env:NODE_NAME}}")
+    }
+}

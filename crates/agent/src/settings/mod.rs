@@ -23,6 +23,7 @@ pub mod setting;
 pub mod section;
 
 mod basic;
+mod value;
 mod collections;
 
 /// Durations in Go's grammar.

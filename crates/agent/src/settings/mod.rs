@@ -23,8 +23,8 @@ pub mod setting;
 pub mod section;
 
 mod basic;
-mod value;
 mod collections;
+mod value;
 
 /// Durations in Go's grammar.
 pub mod duration;

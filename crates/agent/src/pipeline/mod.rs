@@ -1,1 +1,38 @@
 //! The way of a batch from the door to the exporters: budget, ledger, queue, retry.
+
+/// What travels: arrivals and batches.
+pub mod batch;
+
+/// Memory is held by permits.
+pub mod budget;
+
+/// Where every item went.
+pub mod ledger;
+
+/// Whose items a batch carries, and the duty to say what became of them.
+pub mod ticket;
+
+/// Saying no to a sender.
+pub mod refusal;
+
+/// The door.
+pub mod intake;
+
+/// Processors in order, and steps that hold.
+pub mod process;
+
+/// What an exporter implements.
+pub mod deliver;
+
+pub use batch::{Arrival, Batch, Metadata, Origin};
+pub use budget::{Budget, Full, Hold};
+pub use deliver::{Deliver, Fault, Outcome, Parcel};
+pub use intake::{Door, Entrance, Intake};
+pub use ledger::{Ledger, Line, Reason};
+pub use process::{End, Gather, Process, Segment};
+pub use refusal::{Code, Refusal, Rejected};
+pub use ticket::{Route, Ticket};
+
+/// For the tests of other rooms.
+#[cfg(test)]
+pub mod testing;

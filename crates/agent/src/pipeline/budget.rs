@@ -1,0 +1,198 @@
+//! The memory budget: what holds bytes holds a [`Hold`], and gives it back by being dropped.
+//!
+//! The sum of all holds is the payload memory of the agent, and it never exceeds the budget. There are two marks: new
+//! data is let in up to the soft one, what is already in may grow (a body of unknown length, attributes that are added)
+//! up to the limit.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A number of bytes that can be held at one time. Clones are the same budget.
+#[derive(Clone)]
+pub struct Budget(Arc<Account>);
+
+struct Account {
+    limit: usize,
+    soft: usize,
+    used: AtomicUsize,
+}
+
+/// Permission to hold bytes in memory; dropping it gives them back.
+pub struct Hold {
+    budget: Budget,
+    /// Bytes of this hold alone.
+    own: usize,
+    /// Bytes that other holds stand for, too, because they share the same memory.
+    shared: Vec<Arc<Permit>>,
+}
+
+/// Bytes held by several [`Hold`]s at once; given back with the last of them.
+struct Permit {
+    budget: Budget,
+    bytes: usize,
+}
+
+/// There is no room in the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full {
+    /// What was asked for.
+    pub wanted: usize,
+    /// What is held.
+    pub used: usize,
+    /// The mark that would have been passed.
+    pub limit: usize,
+}
+
+impl Budget {
+    /// A budget of `bytes`, all of it open to new data.
+    #[must_use]
+    pub fn new(bytes: usize) -> Budget {
+        Budget::with_soft(bytes, bytes)
+    }
+
+    /// A budget of `limit` bytes that lets new data in up to `soft`.
+    #[must_use]
+    pub fn with_soft(limit: usize, soft: usize) -> Budget {
+        Budget(Arc::new(Account { limit, soft: soft.min(limit), used: AtomicUsize::new(0) }))
+    }
+
+    /// Room for new data of this size. Zero bytes ask whether anything may come in at all.
+    ///
+    /// # Errors
+    /// The soft mark would be passed, or already is.
+    pub fn try_hold(&self, bytes: usize) -> Result<Hold, Full> {
+        self.take(bytes, self.0.soft)?;
+        Ok(Hold { budget: self.clone(), own: bytes, shared: Vec::new() })
+    }
+
+    /// Bytes held now.
+    #[must_use]
+    pub fn usage(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// The most that can be held.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.0.limit
+    }
+
+    /// The mark up to which new data is let in.
+    #[must_use]
+    pub fn soft(&self) -> usize {
+        self.0.soft
+    }
+
+    fn take(&self, bytes: usize, limit: usize) -> Result<(), Full> {
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= limit);
+        match self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
+            Ok(_) => Ok(()),
+            Err(used) => Err(Full { wanted: bytes, used, limit }),
+        }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn is(&self, other: &Budget) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Hold {
+    /// Bytes that this hold stands for, alone or with others.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.own + self.shared.iter().map(|permit| permit.bytes).sum::<usize>()
+    }
+
+    /// The budget that the bytes come from.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Holds `bytes` more.
+    ///
+    /// # Errors
+    /// The limit of the budget would be passed; the hold is as before.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), Full> {
+        self.budget.take(bytes, self.budget.0.limit)?;
+        self.own += bytes;
+        Ok(())
+    }
+
+    /// Holds `bytes` at least.
+    ///
+    /// # Errors
+    /// The limit of the budget would be passed; the hold is as before.
+    pub fn cover(&mut self, bytes: usize) -> Result<(), Full> {
+        match bytes.saturating_sub(self.bytes()) {
+            0 => Ok(()),
+            missing => self.grow(missing),
+        }
+    }
+
+    /// Holds `bytes` at most, for memory that was really freed. What is shared with others stays.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        let surplus = self.bytes().saturating_sub(bytes).min(self.own);
+        self.own -= surplus;
+        self.budget.give_back(surplus);
+    }
+
+    /// A second hold on the same memory. It is given back when both are dropped, however the bytes are divided between
+    /// them: two slices of one buffer each keep all of it.
+    #[must_use]
+    pub fn share(&mut self) -> Hold {
+        if self.own > 0 {
+            let bytes = std::mem::take(&mut self.own);
+            self.shared.push(Arc::new(Permit { budget: self.budget.clone(), bytes }));
+        }
+        Hold { budget: self.budget.clone(), own: 0, shared: self.shared.clone() }
+    }
+
+    /// Takes over what `other` holds.
+    pub fn merge(&mut self, mut other: Hold) {
+        let own = std::mem::take(&mut other.own);
+        if other.budget.is(&self.budget) {
+            self.own += own;
+        } else if own > 0 {
+            self.shared.push(Arc::new(Permit { budget: other.budget.clone(), bytes: own }));
+        }
+        self.shared.append(&mut other.shared);
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.budget.give_back(self.own);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Budget({} of {})", self.usage(), self.limit())
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hold({})", self.bytes())
+    }
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no room for {} bytes: {} of {} bytes are in use", self.wanted, self.used, self.limit)
+    }
+}
+
+impl std::error::Error for Full {}

@@ -1,0 +1,147 @@
+//! The door: what a receiver hands its data to.
+//!
+//! A receiver asks [`Intake::admit`] before it reads a body, and gives what it read to [`Intake::accept`]. What is refused
+//! here stays with the sender.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use wire::{Chain, Signal};
+
+use super::{Arrival, Batch, Budget, Full, Hold, Refusal, Rejected, Route, Segment, Ticket};
+
+/// Lets data in while there is room. Clones are the same door.
+#[derive(Debug, Clone)]
+pub struct Door {
+    budget: Budget,
+    /// How many guards (of memory limiters) keep it shut.
+    guards: Arc<AtomicUsize>,
+}
+
+/// What a receiver holds for one signal: the door, and the pipelines behind it. Clones are the same intake.
+#[derive(Clone)]
+pub struct Intake {
+    signal: Signal,
+    door: Door,
+    entrances: Arc<[Entrance]>,
+}
+
+/// Where data enters one pipeline.
+pub struct Entrance {
+    /// The ledger lines of the pipeline's exporters.
+    pub route: Route,
+    /// Its first part.
+    pub segment: Arc<Segment>,
+}
+
+impl Door {
+    /// A door that lets in what fits into `budget`.
+    #[must_use]
+    pub fn new(budget: Budget) -> Door {
+        Door { budget, guards: Arc::default() }
+    }
+
+    /// The budget behind it.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// A permit for a body of this size, before it is read. Without a known size, ask for 0 and let the hold grow.
+    ///
+    /// # Errors
+    /// There is no room now, or there never will be for a body of this size.
+    pub fn admit(&self, bytes: usize) -> Result<Hold, Refusal> {
+        if self.is_shut() {
+            return Err(Refusal::memory());
+        }
+        self.budget.try_hold(bytes).map_err(Refusal::from)
+    }
+
+    /// True while a guard keeps it shut.
+    #[must_use]
+    pub fn is_shut(&self) -> bool {
+        self.guards.load(Relaxed) > 0
+    }
+
+    /// Keeps it shut until the same guard opens it.
+    pub fn shut(&self) {
+        self.guards.fetch_add(1, Relaxed);
+    }
+
+    /// Ends what [`Door::shut`] began.
+    pub fn open(&self) {
+        self.guards.fetch_sub(1, Relaxed);
+    }
+}
+
+impl From<Full> for Refusal {
+    fn from(full: Full) -> Refusal {
+        if full.wanted <= full.limit {
+            return Refusal::memory();
+        }
+        Refusal::invalid(format!(
+            "a request of {} bytes does not fit into the memory budget of {} bytes",
+            full.wanted, full.limit
+        ))
+    }
+}
+
+impl Intake {
+    /// The way from one receiver into the pipelines of one signal.
+    #[must_use]
+    pub fn new(signal: Signal, door: Door, entrances: Vec<Entrance>) -> Intake {
+        Intake { signal, door, entrances: entrances.into() }
+    }
+
+    /// What it takes.
+    #[must_use]
+    pub fn signal(&self) -> Signal {
+        self.signal
+    }
+
+    /// A permit for a body of this size, before it is read; see [`Door::admit`].
+    ///
+    /// # Errors
+    /// There is no room now, or there never will be for a body of this size.
+    pub fn admit(&self, bytes: usize) -> Result<Hold, Refusal> {
+        self.door.admit(bytes)
+    }
+
+    /// Takes a request into every pipeline, one after another. When one of them refuses, the others have it
+    /// nevertheless, and the sender is told no (as the Collector does): it sends again, and they see it twice.
+    ///
+    /// # Errors
+    /// At least one pipeline did not take it.
+    pub async fn accept(&self, arrival: Arrival) -> Result<(), Refusal> {
+        debug_assert_eq!(arrival.signal, self.signal, "an intake is of one signal");
+        if arrival.items == 0 {
+            return Ok(());
+        }
+        // The place of the journal: an arrival would be stored here, before anything else is done with it.
+        let Some((last, others)) = self.entrances.split_last() else { return Ok(()) };
+        let Arrival { signal, bytes, items, origin, mut hold } = arrival;
+        let batch = |entrance: &Entrance, hold| {
+            let ticket = Ticket::offer(&entrance.route, items);
+            Batch { signal, body: Chain::from(bytes.clone()), ticket, origin: origin.clone(), hold }
+        };
+        let mut refused = Vec::new();
+        for entrance in others {
+            let copy = batch(entrance, hold.share());
+            refused.extend(entrance.segment.accept(copy).await.err());
+        }
+        let batch = batch(last, hold);
+        drop((bytes, origin));
+        refused.extend(last.segment.accept(batch).await.err());
+        match refused.into_iter().map(Rejected::refuse).reduce(Refusal::and) {
+            None => Ok(()),
+            Some(refusal) => Err(refusal),
+        }
+    }
+}
+
+impl std::fmt::Debug for Intake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Intake({})", self.signal)
+    }
+}

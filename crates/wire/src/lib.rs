@@ -6,6 +6,7 @@
 
 mod chain;
 pub mod fields;
+pub mod json;
 pub mod rpc;
 pub mod schema;
 mod signal;

@@ -1,0 +1,67 @@
+"""Where the agent may differ from the Go Collector: the machine-readable side of docs/reference/differences.md."""
+
+import fnmatch
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from . import parts
+
+LIST = parts.E2E / "differences.yaml"
+PAGE = parts.ROOT / "docs" / "reference" / "differences.md"
+
+
+@dataclass
+class Difference:
+    id: str
+    cases: list[str]  # "case: aspect", with * and ?
+    seen: bool = False
+
+
+class Differences:
+    """The accepted differences. A comparison that finds another fails, and so does one here that is never found."""
+
+    def __init__(self, listed: list[Difference]):
+        self.listed = listed
+
+    @classmethod
+    def load(cls) -> "Differences":
+        entries = yaml.safe_load(LIST.read_text()) or []
+        listed = [Difference(entry["id"], entry["cases"]) for entry in entries]
+        page = PAGE.read_text() if PAGE.exists() else ""
+        unexplained = [d.id for d in listed if f"`{d.id}`" not in page]
+        if unexplained:
+            raise SystemExit(f"{LIST.name} lists {', '.join(unexplained)} without a section in {PAGE}")
+        return cls(listed)
+
+    def compare(self, oracle: dict[str, dict[str, Any]], subject: dict[str, dict[str, Any]]) -> None:
+        """Fails on every aspect of every case in which the subject differs and no listed difference says that it may."""
+        unlisted = []
+        for case in oracle:
+            for aspect, expected in oracle[case].items():
+                found = subject[case].get(aspect)
+                if found == expected:
+                    continue
+                name = f"{case}: {aspect}"
+                if not self._accepts(name):
+                    unlisted.append(f"{name}\n    collector: {_short(expected)}\n    agent:     {_short(found)}")
+        if unlisted:
+            raise AssertionError(f"{len(unlisted)} differences that are not listed:\n  " + "\n  ".join(unlisted))
+
+    def _accepts(self, name: str) -> bool:
+        for difference in self.listed:
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in difference.cases):
+                difference.seen = True
+                return True
+        return False
+
+    def stale(self) -> str | None:
+        """What is wrong with the list after a whole run, if anything."""
+        gone = [d.id for d in self.listed if not d.seen]
+        return f"listed in {LIST.name} but no longer found: {', '.join(gone)}; remove them" if gone else None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 600 else text[:600] + f"… ({len(text)} characters)"

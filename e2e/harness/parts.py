@@ -1,0 +1,40 @@
+"""Where the installed parts are. `run.sh` puts them there; what is missing is said with the command that installs it."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+E2E = ROOT / "e2e"
+CONFIGS = E2E / "configs"
+INSTALL = "e2e/run.sh --install"
+
+
+class Missing(Exception):
+    """A part that is not installed. Never a reason to skip."""
+
+
+def _part(variable: str) -> Path:
+    path = os.environ.get(variable)
+    if not path or not Path(path).exists():
+        raise Missing(f"{variable} ({path or 'not set'}) is not there; install it with: {INSTALL}")
+    return Path(path)
+
+
+def agent() -> Path:
+    return _part("E2E_AGENT")
+
+
+def collector() -> Path:
+    return _part("E2E_COLLECTOR")
+
+
+def node_client() -> Path:
+    return _part("E2E_NODE_CLIENT")
+
+
+def go_client() -> Path:
+    return _part("E2E_GO_CLIENT")
+
+
+def java_client() -> Path:
+    return _part("E2E_JAVA_CLIENT")

@@ -1,0 +1,128 @@
+"""Scenarios and how they are run: one line each, a summary at the end, a deadline for every one."""
+
+import argparse
+import contextlib
+import fnmatch
+import os
+import signal
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable
+
+from . import differences, parts
+from .program import Program
+
+
+@dataclass
+class Scenario:
+    name: str
+    run: Callable[["Run"], None]
+    seconds: float
+
+
+@dataclass
+class Run:
+    """What a scenario is given: the program under test and a place to hang what must be closed."""
+
+    kind: str
+    differences: differences.Differences
+    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def start(self, configs: list[str | Path], env: dict[str, object] | None = None, kind: str | None = None,
+              arguments: list[str] = ()) -> Program:
+        """A program that is ready; ended with the scenario."""
+        return self.open(Program(kind or self.kind, configs, env or {}, arguments))
+
+    def open(self, context):
+        return self.stack.enter_context(context)
+
+
+SCENARIOS: list[Scenario] = []
+
+
+def scenario(name: str, seconds: float = 60):
+    """Registers a function as the scenario `name`; its first argument is the `Run`."""
+
+    def register(run: Callable[[Run], None]):
+        add(name, run, seconds)
+        return run
+
+    return register
+
+
+def add(name: str, run: Callable[[Run], None], seconds: float = 60) -> None:
+    SCENARIOS.append(Scenario(name, run, seconds))
+
+
+def main(arguments: list[str]) -> int:
+    options = _options(arguments)
+    chosen = [s for s in SCENARIOS if not options.names or any(fnmatch.fnmatch(s.name, n) for n in options.names)]
+    if options.list:
+        print("\n".join(s.name for s in chosen))
+        return 0
+    if not chosen:
+        print(f"no scenario matches {' '.join(options.names)}; see --list", file=sys.stderr)
+        return 1
+    listed = differences.Differences.load()
+    failed = []
+    began = time.monotonic()
+    for one in chosen:
+        failure = _run(one, options.program, listed)
+        if failure:
+            failed.append((one.name, failure))
+    if len(chosen) == len(SCENARIOS) and options.program == "agent":
+        # only a whole run of the agent can say that a listed difference no longer occurs
+        failure = listed.stale()
+        _line("FAIL" if failure else "ok", "differences/all-still-occur", 0)
+        if failure:
+            failed.append(("differences/all-still-occur", failure))
+        chosen.append(None)
+    for name, failure in failed:
+        print(f"\n--- {name}\n{failure}", file=sys.stderr)
+    print(f"\n{options.program}: {len(chosen)} scenarios in {time.monotonic() - began:.0f} s")
+    print(f"{len(chosen) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="e2e/run.sh", description="End-to-end scenarios against real peers")
+    parser.add_argument("names", nargs="*", help="names of scenarios, with * and ?; all when left out")
+    parser.add_argument("--program", choices=("agent", "collector"), default="agent",
+                        help="what is tested; the collector in the agent's place shows that the scenarios are right")
+    parser.add_argument("--list", action="store_true", help="print the names and stop")
+    return parser.parse_args(arguments)
+
+
+class _TooLong(Exception):
+    pass
+
+
+def _run(one: Scenario, kind: str, listed: differences.Differences) -> str | None:
+    """None, or why it failed."""
+
+    def too_long(*_):
+        raise _TooLong(f"not done after {one.seconds:g} s")
+
+    signal.signal(signal.SIGALRM, too_long)
+    began = time.monotonic()
+    failure = None
+    signal.setitimer(signal.ITIMER_REAL, one.seconds * float(os.environ.get("E2E_PATIENCE", "1")))
+    try:
+        run = Run(kind, listed)
+        with run.stack:
+            one.run(run)
+    except parts.Missing as missing:
+        failure = str(missing)
+    except Exception:
+        failure = traceback.format_exc()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    _line("FAIL" if failure else "ok", one.name, time.monotonic() - began)
+    return failure
+
+
+def _line(result: str, name: str, seconds: float) -> None:
+    print(f"{result:<5}{name:<60}{seconds:6.1f} s", flush=True)

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# The end-to-end run: installs the real peers into a cache folder, then runs every scenario against the release binary.
+#
+#   e2e/run.sh                          everything
+#   e2e/run.sh 'clients/node*'          some scenarios, by name with * and ?
+#   e2e/run.sh --list                   the names
+#   e2e/run.sh --install                only install what is missing
+#   e2e/run.sh --program collector      the Go Collector in the agent's place: are the scenarios right?
+#
+# OTEL_AGENT_CACHE  where peers are kept, one folder for each version of what describes them (~/.cache/otel-agent)
+# E2E_AGENT         the binary under test; built with `cargo build --release` when not given
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
+cache=${OTEL_AGENT_CACHE:-$HOME/.cache/otel-agent}
+export GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false"
+
+main() {
+  local install_only=no program=agent previous= argument
+  for argument in "$@"; do
+    [ "$argument" != --install ] || install_only=yes
+    [ "$previous" != --program ] || program=$argument
+    [ "$argument" != --program=collector ] || program=collector
+    previous=$argument
+  done
+  local tool
+  for tool in python3:python3 go:golang node:nodejs npm:npm java:openjdk-17-jdk mvn:maven cargo:rustup; do need "${tool%:*}" "${tool#*:}"; done
+  mkdir -p "$cache"
+
+  python=$(part python "$here/requirements.txt")/bin/python
+  E2E_COLLECTOR=$(part collector "$here/collector")/otelcol
+  E2E_NODE_CLIENT=$(part node "$here/clients/node")
+  E2E_GO_CLIENT=$(part go "$here/clients/go")/send
+  E2E_JAVA_CLIENT=$(part java "$here/clients/java")/target
+  export E2E_COLLECTOR E2E_NODE_CLIENT E2E_GO_CLIENT E2E_JAVA_CLIENT
+  [ "$install_only" = no ] || exit 0
+
+  if [ "$program" = agent ] && [ -z "${E2E_AGENT:-}" ]; then
+    (cd "$root" && cargo build --release --locked --bin otel-agent)
+    E2E_AGENT=${CARGO_TARGET_DIR:-$root/target}/release/otel-agent
+  fi
+  export E2E_AGENT=${E2E_AGENT:-}
+  cd "$here"
+  PYTHONDONTWRITEBYTECODE=1 exec "$python" -m harness "$@"
+}
+
+# need COMMAND PACKAGE: a command that the machine has to bring
+need() {
+  command -v "$1" >/dev/null || { echo "e2e: no $1 here; install it, e.g. with: apt-get install $2" >&2; exit 1; }
+}
+
+# part NAME SOURCE: the folder of an installed part, made by install_NAME when it is not there yet for this very source
+part() {
+  local key folder
+  key=$( (cd "$(dirname "$2")" && find "$(basename "$2")" -type f -not -path '*/.*' | LC_ALL=C sort | xargs sha256sum; declare -f "install_$1") | sha256sum | cut -c1-12)
+  folder=$cache/$1-$key
+  if [ ! -e "$folder/.done" ]; then
+    local began=$SECONDS
+    echo "e2e: installing $1" >&2
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    (cd "$folder" && "install_$1" "$2") >"$folder/install.log" 2>&1 || {
+      tail -30 "$folder/install.log" >&2
+      echo "e2e: installing $1 failed; the whole output is in $folder/install.log; try again with: e2e/run.sh --install" >&2
+      exit 1
+    }
+    touch "$folder/.done"
+    echo "e2e: installed $1 in $((SECONDS - began)) s" >&2
+  fi
+  echo "$folder"
+}
+
+install_python() {
+  python3 -m venv .
+  bin/pip install --disable-pip-version-check --no-deps --requirement "$1"
+}
+
+# The collector's own builder writes its main package from the manifest; go.mod and go.sum pin what goes in.
+install_collector() {
+  cp "$1"/* .
+  go build -o builder go.opentelemetry.io/collector/cmd/builder
+  ./builder --config manifest.yaml --skip-compilation --skip-get-modules
+  cp go.mod go.sum build/
+  cd build
+  go build -trimpath -ldflags='-s -w' -o ../otelcol .
+}
+
+install_node() {
+  cp "$1"/* .
+  npm ci --ignore-scripts --no-audit --no-fund
+}
+
+install_go() {
+  local to=$PWD
+  cd "$1"
+  go build -trimpath -o "$to/send" .
+}
+
+install_java() {
+  cp -r "$1"/* .
+  mvn --batch-mode --no-transfer-progress process-classes
+}
+
+main "$@"

@@ -1,7 +1,25 @@
 //! Servers, clients, TLS and bodies: the only place that reads from and writes to sockets.
 
+/// Listening for requests.
+pub mod server;
+
 /// TLS for servers and clients.
 pub mod tls;
 
-/// A client for one destination.
-pub mod client;
+/// gRPC on HTTP/2.
+pub mod grpc;
+
+/// The status codes of gRPC.
+pub mod code;
+
+/// Who may send.
+pub mod auth;
+
+/// What a server answers with.
+pub mod reply;
+
+/// Reading bodies: capped, paced, with a permit for the memory.
+pub mod body;
+
+/// The encodings of bodies.
+pub mod compression;

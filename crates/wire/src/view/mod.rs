@@ -9,6 +9,7 @@ mod common;
 mod logs;
 mod metrics;
 mod part;
+mod text;
 mod traces;
 
 pub use common::{
@@ -20,4 +21,5 @@ pub use metrics::{
     Number, NumberPoint, Point, Quantile, Sum, Summary, SummaryPoint,
 };
 pub use part::{MessageFields, Numbers, Part};
+pub use text::Double;
 pub use traces::{Event, Link, Span, Status};

@@ -85,16 +85,16 @@ mod tests {
     use crate::view::AnyValue;
 
     #[track_caller]
-    fn check(value: Value, expected: &str) {
-        assert_eq!(AnyValue::new(&value.encode()).to_string(), expected);
+    fn check(value: impl Into<Value>, expected: &str) {
+        assert_eq!(AnyValue::new(&value.into().encode()).to_string(), expected);
     }
 
     #[test]
     fn values_are_written_as_the_collector_writes_them() {
-        check("a\"b".into(), "a\"b");
-        check(true.into(), "true");
-        check((-7).into(), "-7");
-        check(1.0.into(), "1");
+        check("a\"b", "a\"b");
+        check(true, "true");
+        check(-7, "-7");
+        check(1.0, "1");
         check(Value::Bytes(vec![1, 2, 3]), "AQID");
         check(Value::Array(vec![1.into(), "a\n".into(), Value::Bytes(vec![1])]), r#"[1,"a\n","AQ=="]"#);
         check(Value::Map(vec![("b".into(), 1.5.into()), ("a".into(), Value::Array(vec![]))]), r#"{"a":[],"b":1.5}"#);

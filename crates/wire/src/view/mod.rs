@@ -12,6 +12,7 @@ mod part;
 mod text;
 mod traces;
 
+pub(crate) use common::last_member;
 pub use common::{
     AnyValue, ArrayValue, Attributes, EntityRef, KeyValue, Request, Resource, ResourceGroup, Scope, ScopeGroup,
 };

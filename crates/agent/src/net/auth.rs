@@ -13,6 +13,13 @@ pub trait Authenticate: Send + Sync {
     fn authenticate(&self, headers: &HeaderMap) -> Result<AuthInfo, Denied>;
 }
 
+/// Says who we are: adds to the headers of a request what proves it. Extensions implement it; exporters ask it for each
+/// request, so that what has changed is used at once.
+pub trait Credentials: Send + Sync {
+    /// Sets the headers. They are marked as sensitive.
+    fn add_to(&self, headers: &mut HeaderMap);
+}
+
 /// What an authenticator found out about a sender (for instance `username`), for those who use it further on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuthInfo {

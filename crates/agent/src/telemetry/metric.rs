@@ -2,6 +2,8 @@
 
 use wire::Signal;
 
+use crate::settings::words;
+
 /// What a value does over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -25,17 +27,20 @@ impl Kind {
     }
 }
 
-/// How much of the table is shown; each level includes the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Nothing, not even the port.
-    None,
-    /// What every installation should watch.
-    Basic,
-    /// Also what explains the figures of `basic`.
-    Normal,
-    /// Also what costs something to keep.
-    Detailed,
+words! {
+    /// How much of the table is shown; each level includes the ones before it.
+    #[derive(Default, PartialOrd, Ord)]
+    pub enum Level {
+        /// Nothing, not even the port.
+        None = "none",
+        /// What every installation should watch.
+        Basic = "basic",
+        /// Also what explains the figures of `basic`.
+        #[default]
+        Normal = "normal",
+        /// Also what costs something to keep.
+        Detailed = "detailed",
+    }
 }
 
 /// One row of the table.

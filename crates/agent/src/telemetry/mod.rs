@@ -15,6 +15,9 @@ pub mod metrics;
 /// The Prometheus text format.
 pub mod exposition;
 
+/// `GET /metrics`.
+pub mod page;
+
 /// The reference page of the metrics, from the table.
 pub mod reference;
 
@@ -24,8 +27,12 @@ pub mod process;
 /// Memory limit and CPU quota of the container.
 pub mod cgroup;
 
+/// Whether the agent takes data.
+pub mod health;
+
 /// The own log: lines, sampling, outputs.
 pub mod logs;
 
+pub use health::Health;
 pub use metric::Level;
 pub use metrics::{Counter, Gauge, Histogram, Metrics};

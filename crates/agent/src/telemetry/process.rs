@@ -48,6 +48,14 @@ impl Process {
     }
 }
 
+/// An id for this process, a random UUID.
+#[must_use]
+pub fn instance_id() -> String {
+    let random = std::fs::read_to_string("/proc/sys/kernel/random/uuid");
+    // Without /proc the id is still different for each start.
+    random.map_or_else(|_| format!("{}-{}", std::process::id(), jiff::Timestamp::now()), |id| id.trim().to_owned())
+}
+
 /// Resident memory now, in bytes. Cheap: one small file of the kernel.
 #[must_use]
 pub fn resident_bytes() -> Option<u64> {

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::settings::{GoDuration, Node, Reader, Setting, Shape, Toggle, Yaml, settings, words};
+use tracing::level_filters::LevelFilter;
+
+use super::exposition::Naming;
+use super::logs::{Options, Output, Sampling};
+use super::metric::Level;
+use crate::settings::{Endpoint, GoDuration, Node, Reader, Setting, Shape, Toggle, Yaml, settings, words};
 
 settings! {
     /// The agent's own telemetry.
@@ -13,8 +18,7 @@ settings! {
         pub metrics: MetricsConfig = MetricsConfig::default(),
         /// The agent's own traces: none are made, whatever is set here.
         pub traces: TracesConfig = TracesConfig::default(),
-        /// Attributes that say which agent this is; they stand in `target_info` and in every log line. An attribute
-        /// set to null is removed. `service.name`, `service.version` and `service.instance.id` are there by default.
+        /// Attributes that say which agent this is; they are the labels of `target_info`. An attribute set to null is removed. `service.name`, `service.version` and `service.instance.id` are there by default.
         pub resource: ResourceConfig = ResourceConfig::default(),
     }
 }
@@ -26,10 +30,6 @@ settings! {
         pub level: LogLevel = LogLevel::Info,
         /// `console` for people, `json` for machines.
         pub encoding: LogEncoding = LogEncoding::Console,
-        /// Leaves out the place in the code that logged.
-        pub disable_caller: bool = false,
-        /// Leaves out the resource attributes in each line.
-        pub disable_zap_resource: bool = false,
         /// Keeps a message that repeats from filling the log: after `initial` lines in `tick`, every `thereafter`-th.
         pub sampling: Toggle<LogSampling> = Toggle::On(LogSampling::default()),
         /// Where lines go: `stderr`, `stdout`, or the path of a file.
@@ -42,6 +42,8 @@ settings! {
     }
     ignored {
         "development" => "there is no development mode",
+        "disable_caller" => "lines never say which place in the code wrote them",
+        "disable_zap_resource" => "lines never repeat the resource; `initial_fields` adds what is wanted in each",
         "disable_stacktrace" => "no stack traces are written",
         "error_output_paths" => "errors of the logger itself go to standard error",
     }
@@ -49,6 +51,19 @@ settings! {
 }
 
 impl LogsConfig {
+    /// What the log is told.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        let fields = self.initial_fields.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+        Options {
+            level: self.level.filter(),
+            encoding: self.encoding,
+            sampling: self.sampling.on().map(LogSampling::sampling),
+            initial_fields: fields.collect(),
+            outputs: self.output_paths.iter().map(|name| Output::named(name)).collect(),
+        }
+    }
+
     fn check(&self, cx: &mut Reader<'_>) {
         if self.output_paths.is_empty() {
             cx.error_at("output_paths", "logs have nowhere to go", "write `output_paths: [stderr]`, or remove the key");
@@ -72,11 +87,22 @@ words! {
     }
 }
 
+impl LogLevel {
+    fn filter(self) -> LevelFilter {
+        match self {
+            LogLevel::Debug => LevelFilter::DEBUG,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Error => LevelFilter::ERROR,
+        }
+    }
+}
+
 words! {
     /// The form of a log line.
     #[derive(Default)]
     pub enum LogEncoding {
-        /// For people.
+        /// For people: time, level, message and fields, separated by tabs.
         #[default]
         Console = "console",
         /// For machines: one JSON object a line.
@@ -96,12 +122,18 @@ settings! {
     }
 }
 
+impl LogSampling {
+    fn sampling(&self) -> Sampling {
+        Sampling { tick: self.tick.to_std(), initial: self.initial, thereafter: self.thereafter }
+    }
+}
+
 settings! {
     /// The agent's own metrics.
     pub struct MetricsConfig {
         /// How much is measured.
-        pub level: MetricsLevel = MetricsLevel::Normal,
-        /// How the metrics are read: one Prometheus endpoint. A list written here replaces the default one.
+        pub level: Level = Level::Normal,
+        /// How the metrics are read: Prometheus endpoints. A list written here replaces the default one.
         pub readers: Vec<MetricsReader> = vec![MetricsReader::default()],
     }
     unsupported {
@@ -116,37 +148,16 @@ settings! {
 
 impl MetricsConfig {
     fn check(&self, cx: &mut Reader<'_>) {
-        if self.readers.is_empty() && self.level != MetricsLevel::None {
+        if self.readers.is_empty() && self.level != Level::None {
             let what = "collector telemetry metrics reader should exist when metric level is not none";
             cx.error_at("readers", what, "remove the empty list, or write `level: none`");
         }
-        if self.readers.len() > 1 {
-            let what = "the Collector reads several readers, otel-agent reads one";
-            cx.error_at("readers", what, "keep one `pull` reader; Prometheus can scrape it more than once");
-        }
     }
 
-    /// The endpoint that serves `/metrics`; none at level `none`.
-    #[must_use]
-    pub fn prometheus(&self) -> Option<&PrometheusReader> {
-        let reader = self.readers.first().filter(|_| self.level != MetricsLevel::None)?;
-        Some(&reader.pull.exporter.prometheus)
-    }
-}
-
-words! {
-    /// How much is measured.
-    #[derive(Default, PartialOrd, Ord)]
-    pub enum MetricsLevel {
-        /// Nothing.
-        None = "none",
-        /// What one cannot do without.
-        Basic = "basic",
-        /// What dashboards and alerts use.
-        #[default]
-        Normal = "normal",
-        /// Everything, at a cost.
-        Detailed = "detailed",
+    /// The endpoints that serve `/metrics`; none at level `none`.
+    pub fn endpoints(&self) -> impl Iterator<Item = &PrometheusReader> {
+        let readers = self.readers.iter().filter(|_| self.level != Level::None);
+        readers.map(|reader| &reader.pull.exporter.prometheus)
     }
 }
 
@@ -203,6 +214,22 @@ settings! {
 }
 
 impl PrometheusReader {
+    /// Where to listen.
+    #[must_use]
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::new(&self.host, self.port)
+    }
+
+    /// What is appended to names.
+    #[must_use]
+    pub fn naming(&self) -> Naming {
+        Naming {
+            without_type_suffix: self.without_type_suffix,
+            without_units: self.without_units,
+            without_scope_info: self.without_scope_info,
+        }
+    }
+
     fn check(&self, cx: &mut Reader<'_>) {
         for (key, example) in [("host", "localhost"), ("port", "8888")] {
             if !cx.node().is_null() && cx.node().get(key).is_none_or(Node::is_null) {
@@ -217,7 +244,7 @@ settings! {
     /// The agent's own traces. None are made.
     pub struct TracesConfig {
         /// How much is traced; without `processors` nothing is, at any level.
-        pub level: MetricsLevel = MetricsLevel::None,
+        pub level: Level = Level::None,
     }
     unsupported {
         "processors" => "remove it; otel-agent makes no traces of its own, its metrics and logs say what it does",
@@ -264,6 +291,21 @@ settings! {
     }
 }
 
+impl ResourceConfig {
+    /// The attributes of this agent: the default ones, changed as the configuration says. `instance` is the same for the
+    /// life of the process.
+    #[must_use]
+    pub fn of_agent(&self, instance: &str) -> Vec<(String, String)> {
+        let version = env!("CARGO_PKG_VERSION");
+        let defaults =
+            [("service.instance.id", instance), ("service.name", env!("CARGO_PKG_NAME")), ("service.version", version)];
+        let mut attributes: BTreeMap<String, Option<String>> =
+            defaults.map(|(name, value)| (name.to_owned(), Some(value.to_owned()))).into();
+        attributes.extend(self.attributes.clone());
+        attributes.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
 const DECLARED: [&str; 4] = ["attributes", "attributes_list", "detection/development", "schema_url"];
 
 impl Setting for ResourceConfig {
@@ -288,5 +330,56 @@ impl Setting for ResourceConfig {
 
     fn shape() -> Shape {
         Shape::plain("a map of strings", "{k8s.node.name: ${env:NODE_NAME}}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::read_text;
+
+    #[test]
+    fn the_defaults_are_the_collectors() {
+        let config: TelemetryConfig = read_text("{}").unwrap();
+        let endpoints: Vec<_> = config.metrics.endpoints().map(|reader| reader.endpoint().to_string()).collect();
+        assert_eq!(endpoints, ["localhost:8888"]);
+        assert_eq!(config.metrics.endpoints().next().unwrap().naming(), Naming::default());
+        assert_eq!(config.logs.options().sampling, Some(Sampling::default()));
+        assert_eq!(config.logs.options().level, LevelFilter::INFO);
+    }
+
+    #[test]
+    fn there_may_be_several_readers_and_none_at_level_none() {
+        let reader = |port| format!("{{pull: {{exporter: {{prometheus: {{host: 0.0.0.0, port: {port}}}}}}}}}");
+        let text = format!("metrics: {{level: Detailed, readers: [{}, {}]}}", reader(1), reader(2));
+        let config: TelemetryConfig = read_text(&text).unwrap();
+        assert_eq!(config.metrics.endpoints().map(|reader| reader.port).collect::<Vec<_>>(), [1, 2]);
+        let config: TelemetryConfig = read_text("metrics: {level: none, readers: []}").unwrap();
+        assert_eq!(config.metrics.endpoints().count(), 0);
+        let problems = read_text::<TelemetryConfig>("metrics: {readers: []}").unwrap_err();
+        assert!(problems.contains("reader should exist"), "{problems}");
+    }
+
+    #[test]
+    fn resource_attributes_are_added_changed_and_removed_in_both_spellings() {
+        let check = |text: &str| {
+            let config: TelemetryConfig = read_text(text).unwrap();
+            let attributes = config.resource.of_agent("id");
+            let attributes: Vec<_> = attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let expected = concat!("k8s.node.name=n1 service.name=gateway service.version=", env!("CARGO_PKG_VERSION"));
+            assert_eq!(attributes.join(" "), expected);
+        };
+        check("resource: {k8s.node.name: n1, service.name: gateway, service.instance.id: null}");
+        check(
+            "resource: {attributes: [{name: k8s.node.name, value: n1}, {name: service.name, value: gateway}, \
+             {name: service.instance.id, value: null}]}",
+        );
+    }
+
+    #[test]
+    fn sampling_can_be_switched_off_and_levels_are_read_in_any_case() {
+        let config: TelemetryConfig = read_text("logs: {level: DEBUG, sampling: {enabled: false}}").unwrap();
+        let options = config.logs.options();
+        assert_eq!((options.sampling, options.level), (None, LevelFilter::DEBUG));
     }
 }

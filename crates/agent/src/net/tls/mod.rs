@@ -1,8 +1,5 @@
 //! TLS for servers and clients: where certificates and keys come from, and which versions are spoken.
 
-/// As a client.
-pub mod client;
-
 /// As a server.
 pub mod server;
 

@@ -29,21 +29,13 @@ use tracing::subscriber::{Interest, SetGlobalDefaultError};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::metrics::Metrics;
+pub use super::settings::LogEncoding as Encoding;
 use super::table;
 use line::Line;
 pub use output::Output;
 use output::Outputs;
 use sampling::Sampler;
 pub use sampling::Sampling;
-
-/// How lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
-    /// Time, level, message and fields, separated by tabs.
-    Console,
-    /// One JSON object per line.
-    Json,
-}
 
 /// Everything that can be chosen about the log.
 #[derive(Debug, Clone)]
@@ -58,8 +50,6 @@ pub struct Options {
     pub initial_fields: Map<String, Value>,
     /// Where lines go.
     pub outputs: Vec<Output>,
-    /// Where it is said that a line could not be written.
-    pub error_outputs: Vec<Output>,
 }
 
 impl Default for Options {
@@ -70,7 +60,6 @@ impl Default for Options {
             sampling: Some(Sampling::default()),
             initial_fields: Map::new(),
             outputs: vec![Output::Stderr],
-            error_outputs: vec![Output::Stderr],
         }
     }
 }
@@ -227,7 +216,7 @@ impl Writer {
     fn new(options: &Options) -> anyhow::Result<Self> {
         Ok(Self {
             sampler: options.sampling.map(|sampling| Sampler::new(sampling, Instant::now())),
-            outputs: Outputs::open(&options.outputs, &options.error_outputs)?,
+            outputs: Outputs::open(&options.outputs)?,
         })
     }
 

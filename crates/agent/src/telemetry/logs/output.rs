@@ -38,7 +38,6 @@ impl Output {
 /// The open outputs.
 pub(super) struct Outputs {
     lines: Vec<Open>,
-    errors: Vec<Open>,
     /// An output that fails is told once until it works again.
     failing: bool,
 }
@@ -57,12 +56,12 @@ enum Sink {
 }
 
 impl Outputs {
-    pub(super) fn open(lines: &[Output], errors: &[Output]) -> anyhow::Result<Self> {
-        let open = |outputs: &[Output]| outputs.iter().map(Open::new).collect::<anyhow::Result<_>>();
-        Ok(Self { lines: open(lines)?, errors: open(errors)?, failing: false })
+    pub(super) fn open(outputs: &[Output]) -> anyhow::Result<Self> {
+        let lines = outputs.iter().map(Open::new).collect::<anyhow::Result<_>>()?;
+        Ok(Self { lines, failing: false })
     }
 
-    /// Writes the line everywhere. A log that cannot be written must not stop the agent.
+    /// Writes the line everywhere. A log that cannot be written must not stop the agent; standard error is told.
     pub(super) fn write(&mut self, line: &Line, active: &Active) {
         let mut failure = None;
         for output in &mut self.lines {
@@ -72,10 +71,7 @@ impl Outputs {
             }
         }
         if let Some(error) = failure.as_ref().filter(|_| !self.failing) {
-            let text = format!("cannot write the log: {error}\n");
-            for output in &mut self.errors {
-                let _ = output.sink.write(text.as_bytes());
-            }
+            let _ = writeln!(std::io::stderr(), "cannot write the log: {error}");
         }
         self.failing = failure.is_some();
     }

@@ -8,6 +8,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::net::body::Reserve;
+
+pub use crate::net::body::Full;
+
 /// A number of bytes that can be held at one time. Clones are the same budget.
 #[derive(Clone)]
 pub struct Budget(Arc<Account>);
@@ -31,17 +35,6 @@ pub struct Hold {
 struct Permit {
     budget: Budget,
     bytes: usize,
-}
-
-/// There is no room in the budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full {
-    /// What was asked for.
-    pub wanted: usize,
-    /// What is held.
-    pub used: usize,
-    /// The mark that would have been passed.
-    pub limit: usize,
 }
 
 impl Budget {
@@ -189,10 +182,13 @@ impl fmt::Debug for Hold {
     }
 }
 
-impl fmt::Display for Full {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no room for {} bytes: {} of {} bytes are in use", self.wanted, self.used, self.limit)
+/// Bodies are read under the permit that goes on with them.
+impl Reserve for Hold {
+    fn grow(&mut self, bytes: usize) -> Result<(), Full> {
+        self.grow(bytes)
+    }
+
+    fn shrink_to(&mut self, bytes: usize) {
+        self.shrink_to(bytes);
     }
 }
-
-impl std::error::Error for Full {}

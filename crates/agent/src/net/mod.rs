@@ -3,6 +3,9 @@
 /// Listening for requests.
 pub mod server;
 
+/// A client for one destination.
+pub mod client;
+
 /// TLS for servers and clients.
 pub mod tls;
 

@@ -3,6 +3,9 @@
 //! A call is one message each way, behind five bytes: whether it is compressed, and its length. What came of it stands in
 //! the trailers.
 
+/// Making calls.
+pub mod client;
+
 /// Taking calls.
 pub mod server;
 

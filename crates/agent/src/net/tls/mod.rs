@@ -3,6 +3,9 @@
 /// As a server.
 pub mod server;
 
+/// As a client.
+pub mod client;
+
 mod validity;
 
 use std::sync::Arc;

@@ -19,6 +19,8 @@ pub struct Field<'a> {
     pub value: FieldValue<'a>,
     /// Offset of the field's tag in the message.
     pub start: usize,
+    /// Offset behind the tag, where the value or its length stands.
+    pub length: usize,
     /// Offset behind the field in the message.
     pub end: usize,
 }
@@ -64,7 +66,7 @@ impl<'a> Fields<'a> {
             _ => return None,
         };
         self.at = end;
-        Some(Field { number, value, start, end })
+        Some(Field { number, value, start, length: at, end })
     }
 }
 

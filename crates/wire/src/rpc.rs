@@ -30,20 +30,22 @@ pub struct Status {
     pub retry_delay: Option<Duration>,
 }
 
-/// Encodes an export response; with `None` it is empty, which means that all was taken.
+/// Encodes an export response. `None` means that all was taken; as in the Collector an empty partial success is written
+/// then, the two bytes `0a 00`.
 #[must_use]
 pub fn write_response(partial: Option<&PartialSuccess>) -> Vec<u8> {
     let mut out = Vec::new();
-    if let Some(partial) = partial {
-        write::message_field(&mut out, 1, |out| {
-            if partial.rejected != 0 {
-                write::varint_field(out, 1, partial.rejected.cast_unsigned());
-            }
-            if !partial.message.is_empty() {
-                write::bytes_field(out, 2, partial.message.as_bytes());
-            }
-        });
-    }
+    write::message_field(&mut out, 1, |out| {
+        let Some(partial) = partial else {
+            return;
+        };
+        if partial.rejected != 0 {
+            write::varint_field(out, 1, partial.rejected.cast_unsigned());
+        }
+        if !partial.message.is_empty() {
+            write::bytes_field(out, 2, partial.message.as_bytes());
+        }
+    });
     out
 }
 
@@ -141,8 +143,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_success_is_an_empty_body() {
-        assert!(write_response(None).is_empty());
+    fn a_full_success_is_an_empty_partial_success() {
+        assert_eq!(write_response(None), [0x0a, 0x00]);
         assert_eq!(read_response(&[]), None);
         assert_eq!(read_response(&[0x0a, 0x00]), None);
     }

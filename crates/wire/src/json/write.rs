@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::fields::{FieldValue, Fields, varint};
 use crate::schema::{Field, Kind, Label, Message};
+use crate::view::Double;
 
 /// Messages inside messages; a request that was checked has fewer. Deeper ones are written as `{}`.
 const MAX_DEPTH: usize = 128;
@@ -187,17 +188,11 @@ impl<'a> Writer<'a> {
         self.out.push(b'"');
     }
 
-    /// In the form that Go uses: an exponent where the number would be long, no fraction where there is none.
     fn double(&mut self, value: f64) {
-        let size = value.abs();
-        if value.is_nan() {
-            self.quoted(format_args!("NaN"));
-        } else if value.is_infinite() {
-            self.quoted(format_args!("{}Infinity", if value < 0.0 { "-" } else { "" }));
-        } else if size == 0.0 || (1e-6..1e21).contains(&size) {
-            self.plain(format_args!("{value}"));
+        if value.is_finite() {
+            self.plain(format_args!("{}", Double(value)));
         } else {
-            self.plain(format_args!("{value:e}"));
+            self.quoted(format_args!("{}", Double(value)));
         }
     }
 

@@ -9,8 +9,10 @@ mod common;
 mod logs;
 mod metrics;
 mod part;
+mod text;
 mod traces;
 
+pub(crate) use common::last_member;
 pub use common::{
     AnyValue, ArrayValue, Attributes, EntityRef, KeyValue, Request, Resource, ResourceGroup, Scope, ScopeGroup,
 };
@@ -20,4 +22,5 @@ pub use metrics::{
     Number, NumberPoint, Point, Quantile, Sum, Summary, SummaryPoint,
 };
 pub use part::{MessageFields, Numbers, Part};
+pub use text::Double;
 pub use traces::{Event, Link, Span, Status};

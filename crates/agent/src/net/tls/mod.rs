@@ -1,10 +1,10 @@
 //! TLS for servers and clients: where certificates and keys come from, and which versions are spoken.
 
-/// As a server.
-pub mod server;
-
 /// As a client.
 pub mod client;
+
+/// As a server.
+pub mod server;
 
 mod validity;
 

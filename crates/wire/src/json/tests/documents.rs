@@ -40,7 +40,7 @@ fn doubles_are_read_with_their_special_values() {
     POINT.reads(r#""asDouble":"inf""#, r#""asDouble":"Infinity""#);
     same(&POINT, r#""asDouble":0.1"#);
     same(&POINT, r#""asDouble":-0"#);
-    same(&POINT, r#""asDouble":1.7976931348623157e308"#);
+    same(&POINT, r#""asDouble":1.7976931348623157e+308"#);
     same(&POINT, r#""asDouble":5e-324"#);
 }
 

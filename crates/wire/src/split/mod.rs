@@ -1,0 +1,102 @@
+//! Taking a request apart, so that no piece has more than so many items or bytes.
+//!
+//! Pieces are filled in order, as the Collector does: a metric's data points may end up in two pieces, and each piece
+//! repeats what stands around its items: resource, scope, schema URLs, the metric's name, unit, temporality and the
+//! rest, unknown fields too. Put together again, the pieces decode to the same items in the same order.
+
+mod levels;
+
+use crate::assemble::Assembly;
+use crate::cursor::Cursor;
+use crate::{Chain, Signal, count};
+use levels::Levels;
+
+/// How large a piece may become; without either, the request is one piece.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Most items in a piece; 0 is taken as 1.
+    pub max_items: Option<usize>,
+    /// Most bytes in a piece. An item that is larger with what has to stand around it is a piece of its own.
+    pub max_bytes: Option<usize>,
+}
+
+/// A part of a request, and a request itself.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// The request.
+    pub chain: Chain,
+    /// How many items it holds.
+    pub items: usize,
+}
+
+/// Takes a request apart. The pieces are in order, and there is at least one.
+#[must_use]
+pub fn split(signal: Signal, request: &Chain, limits: Limits) -> Vec<Piece> {
+    let mut filling = Filling::new(limits);
+    let mut cursor = Cursor::new(request);
+    while let Some(field) = cursor.header() {
+        let len = field.end - field.content;
+        let is_group = field.number == 1 && field.delimited;
+        let items = if is_group { count::in_group(signal, &cursor.clone().take(len)) } else { 0 };
+        if is_group && !filling.fits(items, field.end - field.start) {
+            Levels::new(signal, &cursor.take_shared(len), &mut filling).take_apart();
+        } else {
+            filling.take_whole(request, field.start, field.end, items);
+        }
+        cursor.seek(field.end);
+    }
+    filling.finish()
+}
+
+/// The pieces that are done, and the one that is being filled.
+struct Filling {
+    max_items: usize,
+    max_bytes: usize,
+    done: Vec<Piece>,
+    piece: Assembly,
+    items: usize,
+    bytes: usize,
+}
+
+impl Filling {
+    fn new(limits: Limits) -> Filling {
+        Filling {
+            max_items: limits.max_items.unwrap_or(usize::MAX).max(1),
+            max_bytes: limits.max_bytes.unwrap_or(usize::MAX),
+            done: Vec::new(),
+            piece: Assembly::default(),
+            items: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Whether there is room for so much more in the piece at hand.
+    fn fits(&self, items: usize, bytes: usize) -> bool {
+        self.items + items <= self.max_items && self.bytes.saturating_add(bytes) <= self.max_bytes
+    }
+
+    fn take_whole(&mut self, request: &Chain, start: usize, end: usize, items: usize) {
+        let mut cursor = Cursor::new(request);
+        cursor.seek(start);
+        cursor.pour(end, &mut self.piece);
+        self.items += items;
+        self.bytes += end - start;
+    }
+
+    /// Ends the piece at hand.
+    fn cut(&mut self) {
+        let piece = std::mem::take(&mut self.piece);
+        self.done.push(Piece { chain: piece.finish(), items: self.items });
+        (self.items, self.bytes) = (0, 0);
+    }
+
+    fn finish(mut self) -> Vec<Piece> {
+        if self.bytes > 0 || self.done.is_empty() {
+            self.cut();
+        }
+        self.done
+    }
+}
+
+#[cfg(test)]
+mod tests;

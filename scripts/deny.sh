@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Licences, bans, sources and advisories of the dependencies, without needing the live advisory database: a pinned copy
+# is kept in third_party/ (see third_party/README.md for how to refresh it) and handed to cargo-deny as a git checkout.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+version=0.20.2
+cache="${OTEL_AGENT_CACHE:-$HOME/.cache/otel-agent}"
+tool="$cache/tools/cargo-deny-$version"
+if ! [ -x "$tool/bin/cargo-deny" ]; then
+    echo "deny: installing cargo-deny $version into $tool (some minutes, once)"
+    cargo install --quiet --locked --root "$tool" --version "$version" cargo-deny
+fi
+
+archive=$(ls third_party/rustsec-advisory-db-*.tar.gz | tail -n 1)
+database="$cache/$(basename "$archive" .tar.gz)"
+if ! [ -d "$database/.git" ]; then
+    rm -rf "$database.new"
+    mkdir -p "$database.new"
+    tar -xzf "$archive" -C "$database.new" --strip-components=1
+    git -C "$database.new" init --quiet
+    git -C "$database.new" add --all --force
+    git -C "$database.new" -c user.name=otel-agent -c user.email=otel-agent@localhost commit --quiet --message "advisories"
+    mv "$database.new" "$database"
+fi
+
+config=$(mktemp --suffix .toml)
+trap 'rm -f "$config"' EXIT
+{
+    sed "s|^\[advisories\]|[advisories]\ndb-path = \"$cache/advisories\"\ndb-urls = [\"file://$database\"]|" deny.toml
+} >"$config"
+
+"$tool/bin/cargo-deny" --all-features check --config "$config" --hide-inclusion-graph
+echo "deny: licences, bans, sources and advisories ($(basename "$archive" .tar.gz)) are clean"

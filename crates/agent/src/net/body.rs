@@ -107,17 +107,26 @@ impl From<InflateError> for BodyError {
     }
 }
 
+/// A body that was read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Inflated, in one piece.
+    pub bytes: Bytes,
+    /// How many bytes were sent for it.
+    pub sent: usize,
+}
+
 /// Reads a whole body and inflates it. `reserve` holds nothing before, and exactly the returned bytes after.
 ///
 /// # Errors
 ///
 /// See [`BodyError`]. The body was not read to its end then.
 pub async fn read<B>(
-    body: B,
+    body: &mut B,
     limits: &Limits,
     encoding: Encoding,
     reserve: &mut dyn Reserve,
-) -> Result<Bytes, BodyError>
+) -> Result<Received, BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -144,13 +153,14 @@ pub(super) fn unpack(
     cap: usize,
     encoding: Encoding,
     reserve: &mut dyn Reserve,
-) -> Result<Bytes, BodyError> {
-    let inflated = match encoding {
+) -> Result<Received, BodyError> {
+    let len = sent.len();
+    let bytes = match encoding {
         Encoding::Identity => sent,
         encoding => compression::inflate(encoding, &sent, cap, reserve)?,
     };
-    reserve.shrink_to(inflated.len());
-    Ok(inflated)
+    reserve.shrink_to(bytes.len());
+    Ok(Received { bytes, sent: len })
 }
 
 /// Reads and forgets what is left of a body, for a while: a peer over HTTP/1 reads our answer only when it has sent all.
@@ -173,24 +183,24 @@ where
 }
 
 /// The DATA of a body, frame by frame, at a minimum pace.
-pub(super) struct Frames<B> {
-    body: B,
+pub(super) struct Frames<'a, B> {
+    body: &'a mut B,
     clock: pace::Clock,
 }
 
-impl<B> Frames<B>
+impl<'a, B> Frames<'a, B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    pub(super) fn new(body: B, pace: Pace) -> Self {
+    pub(super) fn new(body: &'a mut B, pace: Pace) -> Self {
         Self { body, clock: pace::Clock::start(pace) }
     }
 
     /// The next bytes; `None` at the end. Trailers are passed over.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         loop {
-            let frame = poll_fn(|cx| match Pin::new(&mut self.body).poll_frame(cx) {
+            let frame = poll_fn(|cx| match Pin::new(&mut *self.body).poll_frame(cx) {
                 Poll::Pending => self.clock.poll_expired(cx).map(|()| Err(BodyError::TooSlow)),
                 ready => ready.map(|frame| frame.transpose().map_err(|error| BodyError::Aborted(error.into()))),
             });

@@ -1,10 +1,15 @@
 //! Receivers: what takes telemetry in. A closed enum; a component is one file and three lines here.
 
+/// OTLP over gRPC and HTTP.
+pub mod otlp;
+
 use crate::component::components;
 
 components! {
     /// The settings of a receiver.
-    pub enum Config "receiver" {}
+    pub enum Config "receiver" {
+        Otlp(otlp::Config),
+    }
     not_yet {
         "prometheus" => BESIDE,
         "file_log" => BESIDE,

@@ -71,8 +71,8 @@ impl Body for Slow {
 const LIMITS: Limits =
     Limits { bytes: 1 << 20, pace: Pace { grace: Duration::from_secs(30), bytes_per_second: 1024, most: None } };
 
-async fn read_with(body: Slow, held: &mut Held) -> Result<Bytes, BodyError> {
-    read(body, &LIMITS, Encoding::Identity, held).await
+async fn read_with(mut body: Slow, held: &mut Held) -> Result<Bytes, BodyError> {
+    Ok(read(&mut body, &LIMITS, Encoding::Identity, held).await?.bytes)
 }
 
 #[tokio::test]
@@ -139,7 +139,8 @@ async fn a_slow_but_steady_body_is_read() {
 async fn a_compressed_body_is_inflated_and_its_permit_is_the_inflated_size() {
     let packed = compression::compress(Encoding::Gzip, None, [&[9_u8; 50_000][..]]).unwrap();
     let mut held = Held::up_to(usize::MAX);
-    let body = Slow { frames: [packed].into(), ..frames(&[]) };
-    let bytes = read(body, &LIMITS, Encoding::Gzip, &mut held).await.unwrap();
-    assert_eq!((bytes.len(), held.now), (50_000, 50_000));
+    let sent = packed.len();
+    let mut body = Slow { frames: [packed].into(), ..frames(&[]) };
+    let received = read(&mut body, &LIMITS, Encoding::Gzip, &mut held).await.unwrap();
+    assert_eq!((received.bytes.len(), received.sent, held.now), (50_000, sent, 50_000));
 }

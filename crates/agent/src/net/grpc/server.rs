@@ -7,7 +7,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::{Code, PREFIX, Status, percent_encode};
-use crate::net::body::{self, BodyError, Frames, Full, Gather, Limits, Reserve};
+use crate::net::body::{self, BodyError, Frames, Full, Gather, Limits, Received, Reserve};
 use crate::net::compression::Encoding;
 use crate::net::reply::Body;
 
@@ -61,11 +61,11 @@ pub fn encoding(headers: &HeaderMap) -> Result<Encoding, Status> {
 /// When there is no memory for it, or what to answer instead. The codes are those of grpc-go; too large is
 /// `ResourceExhausted` without a time to try again, which tells clients to let it be.
 pub async fn read_message<B>(
-    body: B,
+    body: &mut B,
     encoding: Encoding,
     limits: &Limits,
     reserve: &mut dyn Reserve,
-) -> Result<Bytes, NoMessage>
+) -> Result<Received, NoMessage>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -127,7 +127,7 @@ impl Prefix {
 }
 
 /// Reads up to the message; the bytes returned are its first ones. The length is believed by nobody yet.
-async fn read_prefix<B>(frames: &mut Frames<B>) -> Result<(Prefix, Bytes), NoMessage>
+async fn read_prefix<B>(frames: &mut Frames<'_, B>) -> Result<(Prefix, Bytes), NoMessage>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -66,6 +66,7 @@ class Backend:
         self.answer = answer
         self.max_message = max_message
         self.requests: list[Request] = []
+        self.too_large = 0
         self._lock = threading.Lock()
         self.grpc_port = ports.free()
         self.http_port = ports.free()
@@ -155,11 +156,12 @@ class Backend:
                 signal = next((s for s in otlp.SIGNALS.values() if s.path == self.path), None)
                 if signal is None:
                     return self._say(404, b"no such path", {"Content-Type": "text/plain"})
+                if len(body) > backend.max_message:
+                    backend.too_large += 1
+                    return self._say(413, b"", {})
                 kind = self.headers.get("Content-Type", "")
                 encoding = self.headers.get("Content-Encoding", "")
                 raw = compression.decompress(encoding, body)
-                if len(raw) > backend.max_message:  # as over gRPC: of the message, not of what was on the wire
-                    return self._say(413, b"", {})
                 message = json_format.Parse(_hex_ids_to_base64(raw), signal.request()) if "json" in kind \
                     else signal.request.FromString(raw)
                 headers = {k.lower(): v for k, v in self.headers.items()}

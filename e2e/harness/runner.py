@@ -21,7 +21,6 @@ class Scenario:
     name: str
     run: Callable[["Run"], None]
     seconds: float
-    agent_only: str = ""  # why the Collector in the agent's place cannot pass
 
 
 @dataclass
@@ -44,27 +43,23 @@ class Run:
 SCENARIOS: list[Scenario] = []
 
 
-def scenario(name: str, seconds: float = 60, agent_only: str = ""):
+def scenario(name: str, seconds: float = 60):
     """Registers a function as the scenario `name`; its first argument is the `Run`."""
 
     def register(run: Callable[[Run], None]):
-        add(name, run, seconds, agent_only)
+        add(name, run, seconds)
         return run
 
     return register
 
 
-def add(name: str, run: Callable[[Run], None], seconds: float = 60, agent_only: str = "") -> None:
-    SCENARIOS.append(Scenario(name, run, seconds, agent_only))
+def add(name: str, run: Callable[[Run], None], seconds: float = 60) -> None:
+    SCENARIOS.append(Scenario(name, run, seconds))
 
 
 def main(arguments: list[str]) -> int:
     options = _options(arguments)
     chosen = [s for s in SCENARIOS if not options.names or any(fnmatch.fnmatch(s.name, n) for n in options.names)]
-    if options.program == "collector":
-        for left_out in (s for s in chosen if s.agent_only):
-            print(f"-    {left_out.name}: {left_out.agent_only}")
-        chosen = [s for s in chosen if not s.agent_only]
     if options.list:
         print("\n".join(s.name for s in chosen))
         return 0

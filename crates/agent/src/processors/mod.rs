@@ -2,9 +2,21 @@
 
 use crate::component::components;
 
+pub mod actions;
+pub mod attributes;
+pub mod conversion;
+pub mod matching;
+pub mod resource;
+
+#[cfg(test)]
+mod tests;
+
 components! {
     /// The settings of a processor.
-    pub enum Config "processor" {}
+    pub enum Config "processor" {
+        Resource(resource::Config),
+        Attributes(attributes::Config),
+    }
     not_yet {
         "k8s_attributes" => SOON,
         "k8sattributes" => SOON,

@@ -153,6 +153,19 @@ impl<'a> AttributeEditor<'a> {
         self.act(action, key, &encoded);
     }
 
+    /// Does any of it to `key` with the value that `from` has now, whatever it is; nothing if `from` is absent.
+    pub fn copy(&mut self, action: Action, from: &str, key: &str) {
+        let Some(entry) = self.find(from).and_then(|index| self.entries.get(index)) else {
+            return;
+        };
+        let content = self.content(entry.content);
+        let value = Fields::new(content).filter(|field| field.number == 2).last();
+        let value = value.and_then(|field| field.bytes()).unwrap_or_default();
+        let mut encoded = Vec::with_capacity(value.len() + 4);
+        write::bytes_field(&mut encoded, 2, value);
+        self.act(action, key, &encoded);
+    }
+
     /// Removes `key`; tells whether it was there.
     pub fn delete(&mut self, key: &str) -> bool {
         let found = self.find(key);

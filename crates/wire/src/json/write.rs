@@ -8,12 +8,10 @@ use std::ops::Range;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::MAX_DEPTH;
 use crate::fields::{FieldValue, Fields, varint};
 use crate::schema::{Field, Kind, Label, Message};
 use crate::view::Double;
-
-/// Messages inside messages; a request that was checked has fewer. Deeper ones are written as `{}`.
-const MAX_DEPTH: usize = 128;
 
 /// Writes one request.
 pub(super) fn request(message: &'static Message, request: &[u8]) -> Vec<u8> {
@@ -39,7 +37,8 @@ struct Found<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Writes a message whose content are these entries of `found`: more than one where it stood in pieces.
+    /// Writes a message whose content are these entries of `found`: more than one where it stood in pieces. One that is
+    /// deeper than any in a request that was checked is written as `{}`.
     fn object(&mut self, message: &'static Message, pieces: Range<usize>) {
         self.out.push(b'{');
         if self.depth < MAX_DEPTH {

@@ -19,6 +19,21 @@ pub struct Origin {
     pub auth: Option<Arc<Metadata>>,
 }
 
+impl Origin {
+    /// What two origins have in common.
+    #[must_use]
+    pub fn common(&self, other: &Origin) -> Origin {
+        fn same<T: PartialEq + Clone>(one: &Option<T>, two: &Option<T>) -> Option<T> {
+            if one == two { one.clone() } else { None }
+        }
+        Origin {
+            peer: same(&self.peer, &other.peer),
+            metadata: same(&self.metadata, &other.metadata),
+            auth: same(&self.auth, &other.auth),
+        }
+    }
+}
+
 /// Names in lower case, each with its values in the order they came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata(Vec<(String, Vec<String>)>);

@@ -5,8 +5,8 @@
 //! up to the limit.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use crate::net::body::Reserve;
 
@@ -21,6 +21,10 @@ struct Account {
     soft: usize,
     used: AtomicUsize,
 }
+
+/// A budget that goes when nothing else keeps it.
+#[derive(Clone)]
+pub struct WeakBudget(Weak<Account>);
 
 /// Permission to hold bytes in memory; dropping it gives them back.
 pub struct Hold {
@@ -59,6 +63,12 @@ impl Budget {
         Ok(Hold { budget: self.clone(), own: bytes, shared: Vec::new() })
     }
 
+    /// The same budget, without keeping it.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakBudget {
+        WeakBudget(Arc::downgrade(&self.0))
+    }
+
     /// Bytes held now.
     #[must_use]
     pub fn usage(&self) -> usize {
@@ -94,6 +104,14 @@ impl Budget {
     }
 }
 
+impl WeakBudget {
+    /// The budget, if it is still there.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Budget> {
+        self.0.upgrade().map(Budget)
+    }
+}
+
 impl Hold {
     /// Bytes that this hold stands for, alone or with others.
     #[must_use]
@@ -115,6 +133,16 @@ impl Hold {
         self.budget.take(bytes, self.budget.0.limit)?;
         self.own += bytes;
         Ok(())
+    }
+
+    /// A hold on other memory of the same budget, for data that is already in.
+    ///
+    /// # Errors
+    /// The limit of the budget would be passed.
+    pub fn another(&self, bytes: usize) -> Result<Hold, Full> {
+        let mut other = Hold { budget: self.budget.clone(), own: 0, shared: Vec::new() };
+        other.grow(bytes)?;
+        Ok(other)
     }
 
     /// Holds `bytes` at least.

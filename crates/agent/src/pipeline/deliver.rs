@@ -2,6 +2,7 @@
 //! apart, counting) is the sender's.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use wire::{Chain, Signal};
@@ -68,5 +69,21 @@ pub trait Deliver: Send + Sync + 'static {
     /// Called once after the last attempt: flush, close.
     fn close(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
+    }
+}
+/// [`Deliver`] behind a pointer.
+pub(super) trait DynDeliver: Send + Sync + 'static {
+    fn deliver<'a>(&'a self, parcel: Parcel<'a>) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+impl<D: Deliver> DynDeliver for D {
+    fn deliver<'a>(&'a self, parcel: Parcel<'a>) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+        Box::pin(Deliver::deliver(self, parcel))
+    }
+
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(Deliver::close(self))
     }
 }

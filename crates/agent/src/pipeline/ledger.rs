@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wire::Signal;
 
@@ -95,6 +95,18 @@ impl Reason {
     }
 }
 
+/// A ledger that goes when nothing else keeps it.
+#[derive(Clone)]
+pub struct WeakLedger(Weak<Mutex<Vec<Arc<Line>>>>);
+
+impl WeakLedger {
+    /// The ledger, if it is still there.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Ledger> {
+        self.0.upgrade().map(|lines| Ledger { lines })
+    }
+}
+
 impl Ledger {
     /// An empty ledger.
     #[must_use]
@@ -113,6 +125,12 @@ impl Ledger {
         let line = Arc::new(Line::new(pipeline, exporter, signal));
         lines.push(Arc::clone(&line));
         line
+    }
+
+    /// The same ledger, without keeping it.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakLedger {
+        WeakLedger(Arc::downgrade(&self.lines))
     }
 
     /// The figures of all lines.
@@ -196,6 +214,11 @@ impl Entry {
     #[must_use]
     pub fn dropped(&self, reason: Reason) -> u64 {
         self.dropped[reason as usize]
+    }
+
+    /// All reasons, with how many items were given up for each.
+    pub fn dropped_by_reason(&self) -> impl Iterator<Item = (Reason, u64)> {
+        Reason::ALL.into_iter().zip(self.dropped)
     }
 
     /// Items given up for any reason.

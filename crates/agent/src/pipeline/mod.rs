@@ -24,13 +24,47 @@ pub mod process;
 /// What an exporter implements.
 pub mod deliver;
 
+/// What stands around every exporter: queue, retry, timeout, taking apart, counting.
+pub mod sender;
+
+/// How much may wait for an exporter.
+pub mod queue;
+
+/// Batching inside the queue.
+mod queue_batch;
+
+/// When to try again.
+pub mod retry;
+
+/// One batch to its destination.
+mod courier;
+
+/// Many small batches into a large one.
+pub mod joiner;
+
+/// One large batch into small ones.
+mod apart;
+
+/// The end, announced with a deadline.
+pub mod stop;
+
+/// How large the budget is.
+pub mod sizing;
+
+/// The pipelines of one agent, from a plan.
+pub mod build;
+
 pub use batch::{Arrival, Batch, Metadata, Origin};
 pub use budget::{Budget, Full, Hold};
+pub use build::{PipelinePlan, Pipelines, Step};
 pub use deliver::{Deliver, Fault, Outcome, Parcel};
 pub use intake::{Door, Entrance, Intake};
+pub use joiner::Joiner;
 pub use ledger::{Ledger, Line, Reason};
 pub use process::{End, Gather, Process, Segment};
 pub use refusal::{Code, Refusal, Rejected};
+pub use sender::{Policy, Sender};
+pub use stop::Stop;
 pub use ticket::{Route, Ticket};
 
 /// For the tests of other rooms.

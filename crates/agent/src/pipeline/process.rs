@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Batch, Rejected};
+use super::{Batch, Refusal, Rejected, Sender};
 
 /// A processor that is done with a batch when it returns.
 pub trait Process: Send + Sync + 'static {
@@ -25,8 +25,8 @@ pub trait Gather: Send + Sync + 'static {
     /// There is no room; the batch comes back as it was.
     fn gather(&self, batch: Batch) -> Result<(), Rejected>;
 
-    /// Passes on everything it has. What is still there at `deadline` is counted as dropped.
-    fn drain(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    /// Passes on everything it has. What is still there at `deadline` is given up; returns how many items that were.
+    fn drain(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = u64> + Send + '_>>;
 }
 
 /// A part of a pipeline: processors in order, then a step that holds, or the exporters.
@@ -39,6 +39,8 @@ pub struct Segment {
 pub enum End {
     /// To a step that holds.
     Gather(Arc<dyn Gather>),
+    /// To the exporters, one after another.
+    Exporters(Vec<Sender>),
 }
 
 impl Segment {
@@ -52,11 +54,14 @@ impl Segment {
     ///
     /// # Errors
     /// A processor or what follows did not let it through.
-    #[expect(clippy::unused_async, reason = "exporters without a queue are waited for")]
     pub async fn accept(&self, batch: Batch) -> Result<(), Rejected> {
         let Some(batch) = self.process(batch)? else { return Ok(()) };
         match &self.end {
             End::Gather(step) => step.gather(batch),
+            End::Exporters(senders) => match senders.as_slice() {
+                [only] => only.accept(batch).await,
+                several => fan_out(several, batch).await,
+            },
         }
     }
 
@@ -69,5 +74,19 @@ impl Segment {
             }
         }
         Ok(Some(batch))
+    }
+}
+
+/// Hands a batch to each exporter in turn, also when one of them does not take it.
+async fn fan_out(senders: &[Sender], batch: Batch) -> Result<(), Rejected> {
+    let Batch { signal, body, ticket, origin, mut hold } = batch;
+    let mut refused = Vec::new();
+    for (sender, ticket) in senders.iter().zip(ticket.fan_out()) {
+        let copy = Batch { signal, body: body.clone(), ticket, origin: origin.clone(), hold: hold.share() };
+        refused.extend(sender.accept(copy).await.err());
+    }
+    match refused.into_iter().map(Rejected::refuse).reduce(Refusal::and) {
+        None => Ok(()),
+        Some(refusal) => Err(Rejected::settled(refusal)),
     }
 }

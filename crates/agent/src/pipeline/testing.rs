@@ -10,6 +10,7 @@ use wire::Signal;
 
 use super::process::End;
 use super::{Batch, Budget, Door, Entrance, Gather, Intake, Ledger, Origin, Refusal, Rejected, Route, Segment, Ticket};
+use crate::telemetry::Metrics;
 
 /// What a captured request was.
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ impl Capture {
         let route = Route::new(vec![Ledger::new().line("test", "capture", signal)]);
         let end = End::Gather(Arc::clone(&capture) as Arc<dyn Gather>);
         let entrance = Entrance { route, segment: Arc::new(Segment::new(Vec::new(), end)) };
-        (Intake::new(signal, Door::new(Budget::new(bytes)), vec![entrance]), capture)
+        (Intake::new("test", signal, Door::new(Budget::new(bytes)), vec![entrance], Metrics::new()), capture)
     }
 
     /// Takes out what was captured.
@@ -69,8 +70,8 @@ impl Gather for Capture {
         Ok(())
     }
 
-    fn drain(&self, _deadline: Instant) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(std::future::ready(()))
+    fn drain(&self, _deadline: Instant) -> Pin<Box<dyn Future<Output = u64> + Send + '_>> {
+        Box::pin(std::future::ready(0))
     }
 }
 

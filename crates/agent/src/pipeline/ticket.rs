@@ -69,6 +69,11 @@ impl Ticket {
         Ticket { runs: SmallVec::from_buf([run]) }
     }
 
+    /// A ticket for nothing yet.
+    pub fn none() -> Ticket {
+        Ticket { runs: SmallVec::new() }
+    }
+
     /// How many items it stands for.
     #[must_use]
     pub fn items(&self) -> usize {
@@ -127,7 +132,7 @@ impl Ticket {
     /// Keeps the first `items` and returns a ticket for the rest.
     pub fn split_off(&mut self, items: usize) -> Ticket {
         let mut before = 0;
-        let mut rest = Ticket { runs: SmallVec::new() };
+        let mut rest = Ticket::none();
         for run in std::mem::take(&mut self.runs) {
             let here = run.items.min(items.saturating_sub(before));
             before += run.items;

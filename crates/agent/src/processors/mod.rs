@@ -2,11 +2,15 @@
 
 use crate::component::components;
 
+pub mod memory_limiter;
+
 pub mod actions;
 pub mod attributes;
 pub mod conversion;
 pub mod matching;
 pub mod resource;
+
+pub mod batch;
 
 #[cfg(test)]
 mod tests;
@@ -14,8 +18,10 @@ mod tests;
 components! {
     /// The settings of a processor.
     pub enum Config "processor" {
+        MemoryLimiter(memory_limiter::Config),
         Resource(resource::Config),
         Attributes(attributes::Config),
+        Batch(batch::Config),
     }
     not_yet {
         "k8s_attributes" => SOON,

@@ -1,0 +1,74 @@
+//! How large the memory budget is: from a limit on the whole process to the bytes of payload that may be held.
+//!
+//! The reasons for the figures are in `docs/decisions/0004-memory-budget.md`.
+
+use super::Budget;
+
+/// What the process uses without any payload: code, allocator, connections. Idle it is at 10 to 12 MiB.
+const BASE: u64 = 16 << 20;
+/// For each byte of payload, the process uses this many percent: what the allocator rounds up and keeps for a second, bodies
+/// that are being inflated or compressed, frames in buffers of connections.
+const OVERHEAD_PERCENT: u64 = 150;
+/// A budget is never smaller, whatever the limit: below it, not one usual request could come in.
+const LEAST: u64 = 1 << 20;
+/// Without any limit around the process, it takes no more than this.
+const MOST_BY_DEFAULT: u64 = 1 << 30;
+
+/// Two marks on the memory of the whole process, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks {
+    /// Never to be passed.
+    pub hard: u64,
+    /// From here on new data is refused.
+    pub soft: u64,
+}
+
+impl Marks {
+    /// The marks of an agent without a memory limiter: as if it had one with the limits that are usual in Kubernetes, 80 % and
+    /// a spike of 25 % of what the process may use.
+    #[must_use]
+    pub fn by_default(total: Option<u64>) -> Marks {
+        let total = total.unwrap_or(MOST_BY_DEFAULT).min(MOST_BY_DEFAULT);
+        Marks { hard: total / 100 * 80, soft: total / 100 * 55 }
+    }
+
+    /// The budget for payload that keeps the process below the marks.
+    #[must_use]
+    pub fn budget(self) -> Budget {
+        let bytes = |mark| usize::try_from(payload(mark)).unwrap_or(usize::MAX);
+        Budget::with_soft(bytes(self.hard), bytes(self.soft))
+    }
+}
+
+/// The payload that can be held in a process of so many bytes. Where the limit is so small that the base takes most of it, a
+/// quarter is for payload all the same.
+fn payload(process: u64) -> u64 {
+    let above_base = process.saturating_sub(BASE) * 100 / OVERHEAD_PERCENT;
+    above_base.max(process / 4).max(LEAST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(hard_mib: u64, soft_mib: u64, expected: (usize, usize)) {
+        let budget = Marks { hard: hard_mib << 20, soft: soft_mib << 20 }.budget();
+        assert_eq!((budget.limit() >> 20, budget.soft() >> 20), expected, "{hard_mib} {soft_mib}");
+    }
+
+    #[test]
+    fn the_budget_leaves_room_for_the_process_and_its_overhead() {
+        check(400, 320, (255, 202));
+        check(102, 70, (57, 36));
+        check(24, 20, (6, 5));
+        check(1, 1, (1, 1));
+    }
+
+    #[test]
+    fn without_a_limiter_the_total_decides_up_to_a_gigabyte() {
+        let mib = |marks: Marks| (marks.hard >> 20, marks.soft >> 20);
+        assert_eq!(mib(Marks::by_default(Some(128 << 20))), (102, 70));
+        assert_eq!(mib(Marks::by_default(Some(64 << 30))), mib(Marks::by_default(None)));
+        assert_eq!(mib(Marks::by_default(None)), (819, 563));
+    }
+}

@@ -5,21 +5,25 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::metric::{Kind, Level, Metric};
 
 /// The metrics of one agent. Clones are the same registry.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Metrics {
     shared: Arc<Shared>,
+    collectors: Arc<Collectors>,
 }
 
 #[derive(Default)]
 struct Shared {
     families: Mutex<BTreeMap<&'static str, Stored>>,
-    collectors: Mutex<Vec<Collector>>,
+    /// The collectors of this registry and of what is [scoped](Metrics::scoped) from it, as long as they live.
+    scopes: Mutex<Vec<Weak<Collectors>>>,
 }
+
+type Collectors = Mutex<Vec<Collector>>;
 
 type Collector = Box<dyn Fn(&mut Sink) + Send + Sync>;
 
@@ -93,7 +97,20 @@ impl Metrics {
     /// An empty registry.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::over(Arc::default())
+    }
+
+    /// The same registry for something that ends before the process does, as the components of a configuration do. The
+    /// collectors given to it are asked until its last clone is dropped; what was counted stays.
+    #[must_use]
+    pub fn scoped(&self) -> Self {
+        Self::over(Arc::clone(&self.shared))
+    }
+
+    fn over(shared: Arc<Shared>) -> Self {
+        let collectors = Arc::default();
+        lock(&shared.scopes).push(Arc::downgrade(&collectors));
+        Self { shared, collectors }
     }
 
     /// The counter of this row and these labels.
@@ -124,9 +141,9 @@ impl Metrics {
     }
 
     /// Calls `collector` at each scrape, for values that something else keeps anyway: the size of a queue, the ledger,
-    /// the process. It must not block; what it holds lives as long as the registry.
+    /// the process. It must not block, and must not hold this registry, which would then never end.
     pub fn on_collect(&self, collector: impl Fn(&mut Sink) + Send + Sync + 'static) {
-        lock(&self.shared.collectors).push(Box::new(collector));
+        lock(&self.collectors).push(Box::new(collector));
     }
 
     /// The value of a counter or gauge now, also of one that is read at the scrape; `None` when there is no such series.
@@ -148,10 +165,18 @@ impl Metrics {
             let family = sink.family(stored.metric);
             family.series.extend(stored.series.iter().map(|(labels, handle)| (labels.clone(), handle.value())));
         }
-        for collector in lock(&self.shared.collectors).iter() {
-            collector(&mut sink);
+        for scope in self.scopes() {
+            for collector in lock(&scope).iter() {
+                collector(&mut sink);
+            }
         }
         sink.families.into_values().filter(|family| family.metric.level <= level).collect()
+    }
+
+    fn scopes(&self) -> Vec<Arc<Collectors>> {
+        let mut scopes = lock(&self.shared.scopes);
+        scopes.retain(|scope| scope.strong_count() > 0);
+        scopes.iter().filter_map(Weak::upgrade).collect()
     }
 
     fn handle(
@@ -163,6 +188,12 @@ impl Metrics {
         let mut families = lock(&self.shared.families);
         let stored = families.entry(metric.name).or_insert_with(|| Stored { metric, series: BTreeMap::new() });
         stored.series.entry(own(metric, labels)).or_insert_with(create).clone()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -290,61 +321,4 @@ impl Histogram {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::telemetry::table;
-    use wire::Signal;
-
-    #[test]
-    fn a_series_is_present_at_zero_once_it_is_asked_for() {
-        let metrics = Metrics::new();
-        let failed = table::EXPORTER_SEND_FAILED.of(Signal::Metrics);
-        assert_eq!(metrics.value(failed, &[("exporter", "otlp")]), None);
-        let _ = metrics.counter(failed, &[("exporter", "otlp")]);
-        assert_eq!(metrics.value(failed, &[("exporter", "otlp")]), Some(0.0));
-    }
-
-    #[test]
-    fn the_same_labels_in_any_order_are_the_same_series() {
-        let metrics = Metrics::new();
-        let row = table::RECEIVER_ACCEPTED.of(Signal::Traces);
-        metrics.counter(row, &[("receiver", "otlp"), ("transport", "grpc")]).add(2);
-        metrics.counter(row, &[("transport", "grpc"), ("receiver", "otlp")]).add(3);
-        assert_eq!(metrics.value(row, &[("receiver", "otlp"), ("transport", "grpc")]), Some(5.0));
-    }
-
-    #[test]
-    fn an_observation_on_a_bound_belongs_to_the_bucket_of_that_bound() {
-        let histogram = Histogram::new(&[10, 25]);
-        for value in [10, 11, 25, 26] {
-            histogram.record(value);
-        }
-        assert_eq!(histogram.value(), Value::Buckets { counts: vec![1, 2, 1], sum: 72 });
-        assert_eq!(histogram.count(), 4);
-    }
-
-    #[test]
-    fn values_of_collectors_are_read_at_each_collection_and_added_up() {
-        let metrics = Metrics::new();
-        let held = metrics.gauge(&table::EXPORTER_IN_FLIGHT, &[("exporter", "a"), ("data_type", "logs")]);
-        let seen = held.clone();
-        metrics.on_collect(move |sink| sink.set(&table::BUDGET_USED, &[], u64::try_from(seen.get()).unwrap()));
-        metrics.on_collect(|sink| sink.set_float(&table::BUDGET_USED, &[], 0.5));
-        held.add(7);
-        assert_eq!(metrics.value(&table::BUDGET_USED, &[]), Some(7.5));
-        held.set(1);
-        assert_eq!(metrics.value(&table::BUDGET_USED, &[]), Some(1.5));
-    }
-
-    #[test]
-    fn a_level_shows_itself_and_the_levels_below() {
-        let metrics = Metrics::new();
-        let _ = metrics.counter(&table::BATCH_SIZE_TRIGGER, &[]);
-        let _ = metrics.histogram(&table::BATCH_SEND_SIZE_BYTES, &[]);
-        let _ = metrics.gauge(&table::BUDGET_LIMIT, &[]);
-        let names = |level| metrics.collect(level).iter().map(|family| family.metric.name).collect::<Vec<_>>();
-        assert_eq!(names(Level::Basic), [table::BUDGET_LIMIT.name]);
-        assert_eq!(names(Level::Normal).len(), 2);
-        assert_eq!(names(Level::Detailed).len(), 3);
-    }
-}
+mod tests;

@@ -1,10 +1,22 @@
 //! Exporters: where telemetry goes. A closed enum; a component is one file and three lines here.
 
+/// OTLP over gRPC.
+pub mod otlp_grpc;
+
+/// OTLP over HTTP.
+pub mod otlp_http;
+
+/// What the two have in common.
+pub mod otlp;
+
 use crate::component::components;
 
 components! {
     /// The settings of an exporter.
-    pub enum Config "exporter" {}
+    pub enum Config "exporter" {
+        OtlpGrpc(otlp_grpc::Config),
+        OtlpHttp(otlp_http::Config),
+    }
     not_yet {
         "prometheus" => VIA,
         "prometheus_remote_write" => VIA,

@@ -109,15 +109,16 @@ impl Error {
         if let Some(reason) = late_alert(error) {
             return Self::new(Kind::Tls, format!("TLS with {address} failed: {reason}"));
         }
-        // An HTTP/1 server takes the HTTP/2 preface for a bad request; what it answers is no frame. A TLS server hangs up.
+        // An HTTP/1 server takes the HTTP/2 preface for a bad request; what it answers is no frame, if we get to see it
+        // before it hangs up. A TLS server hangs up.
         let text = if http2 && is_no_http2(error) {
-            format!("{address} does not speak HTTP/2 as gRPC needs it; is it an OTLP/HTTP port, or one with TLS?")
-        } else if http2 && fresh && error.is_canceled() {
-            format!("{address} closed the connection at once; does it expect TLS, or is it no gRPC port?")
+            format!("{address} does not speak HTTP/2 as gRPC needs it; it may expect TLS or be no gRPC port")
         } else if error.is_parse() {
-            format!("what {address} answered is no HTTP; does it expect TLS or gRPC? ({})", chain(error))
+            format!("what {address} answered is no HTTP; it may expect TLS or gRPC ({})", chain(error))
         } else {
-            format!("the connection to {address} was lost before the answer came: {}", chain(error))
+            let lost = format!("the connection to {address} was lost before the answer came: {}", chain(error));
+            let hint = "; if every request ends so, it may expect TLS or be no gRPC port";
+            if http2 && fresh { lost + hint } else { lost }
         };
         Self::new(Kind::Lost, text)
     }

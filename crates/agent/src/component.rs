@@ -13,6 +13,9 @@ pub trait Component: Setting + Default {
     /// What it is.
     const ABOUT: About;
 
+    /// What it does for other components that name it by id: an extension that checks callers, for instance.
+    const OFFERS: &'static [Role] = &[];
+
     /// What it needs before it can start.
     fn needs(&self) -> Needs {
         Needs::default()
@@ -229,6 +232,14 @@ macro_rules! components {
             pub fn needs(&self) -> $crate::component::Needs {
                 match *self {
                     $( $name::$variant(ref config) => $crate::component::Component::needs(config.as_ref()), )*
+                }
+            }
+
+            /// What it does for other components.
+            #[must_use]
+            pub fn offers(&self) -> &'static [$crate::component::Role] {
+                match *self {
+                    $( $name::$variant(_) => <$config as $crate::component::Component>::OFFERS, )*
                 }
             }
 

@@ -55,6 +55,7 @@ pub use node::{Entry, Expansion, Node, Yaml};
 pub use parse::parse;
 pub use place::{FileId, Place};
 pub use problem::{Problem, Problems, Severity};
+pub use scalar::resolve as resolve_scalar;
 pub use secret::Secret;
 pub use section::Listing;
 pub(crate) use section::{settings, words};

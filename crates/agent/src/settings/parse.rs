@@ -38,7 +38,15 @@ struct Open {
     place: Place,
     anchor: usize,
     /// The key that waits for its value, in a mapping.
-    key: Option<(String, Place)>,
+    key: Option<Waiting>,
+}
+
+/// A key whose value has not been read yet.
+struct Waiting {
+    key: String,
+    place: Place,
+    /// It stands there twice, which has been reported; its value is left out.
+    twice: bool,
 }
 
 /// What an alias stands for, and what using it costs.
@@ -112,17 +120,16 @@ impl Builder<'_> {
     }
 
     fn take_key(&mut self, key: String, place: Place) -> Result<(), Reported> {
-        let Some(Open { value: Yaml::Map(entries), key: waiting, .. }) = self.stack.last_mut() else { return Ok(()) };
-        if let Some(first) = entries.iter().find(|entry| entry.key == key && key != "<<") {
-            let what = format!("the key `{key}` stands twice in this mapping; first in line {}", first.place.line);
-            let path = self.path(Some(&key));
-            self.problems.error(&path, place, what, "remove one of them, or rename it");
+        let Some(Open { value: Yaml::Map(entries), .. }) = self.stack.last() else { return Ok(()) };
+        let first = entries.iter().find(|entry| entry.key == key && key != "<<").map(|entry| entry.place.line);
+        if let Some(line) = first {
             // Reading goes on with the first, so that everything else that is wrong is found too.
-            let Some(open) = self.stack.last_mut() else { return Ok(()) };
-            open.key = Some((String::new(), place));
-            return Ok(());
+            let what = format!("the key `{key}` stands twice in this mapping; first in line {line}");
+            self.problems.error(&self.path(Some(&key)), place, what, "remove one of them, or rename it");
         }
-        *waiting = Some((key, place));
+        if let Some(open) = self.stack.last_mut() {
+            open.key = Some(Waiting { key, place, twice: first.is_some() });
+        }
         Ok(())
     }
 
@@ -187,8 +194,7 @@ impl Builder<'_> {
         match self.stack.last_mut() {
             Some(Open { value: Yaml::Seq(items), .. }) => items.push(node),
             Some(Open { value: Yaml::Map(entries), key, .. }) => {
-                // The empty key marks a duplicate that was reported.
-                if let Some((key, place)) = key.take().filter(|(key, _)| !key.is_empty()) {
+                if let Some(Waiting { key, place, twice: false }) = key.take() {
                     entries.push(Entry { key, place, value: node });
                 }
             }
@@ -198,7 +204,7 @@ impl Builder<'_> {
 
     /// Path of what is being read, with a key that is not on the stack yet.
     fn path(&self, key: Option<&str>) -> String {
-        let opened = self.stack.iter().filter_map(|open| open.key.as_ref().map(|(key, _)| key.as_str()));
+        let opened = self.stack.iter().filter_map(|open| open.key.as_ref().map(|waiting| waiting.key.as_str()));
         opened.chain(key).collect::<Vec<_>>().join("::")
     }
 

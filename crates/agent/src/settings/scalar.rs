@@ -3,7 +3,8 @@
 use crate::settings::node::Yaml;
 
 /// Resolves a plain scalar. `0123` is octal, `1_000` is a thousand, `yes` is a string.
-pub(super) fn resolve(text: &str) -> Yaml {
+#[must_use]
+pub fn resolve(text: &str) -> Yaml {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Yaml::Null,
         "true" | "True" | "TRUE" => Yaml::Bool(true),

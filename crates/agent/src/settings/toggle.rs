@@ -47,7 +47,11 @@ impl<T: Setting + Default> Setting for Toggle<T> {
             Some(entry) => bool::read(&entry.value, &mut cx.inside(entry)),
             None => Some(true),
         };
-        let section = T::read_over(base, &without_enabled(node), cx);
+        let rest = without_enabled(node);
+        if enabled == Some(false) && rest.entries().is_empty() {
+            return Some(Toggle::Off);
+        }
+        let section = T::read_over(base, &rest, cx);
         Some(if enabled? { Toggle::On(section?) } else { section.map(|_| Toggle::Off)? })
     }
 

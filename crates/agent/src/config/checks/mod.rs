@@ -1,0 +1,21 @@
+//! What is checked across components. Each check is one file and reports into the same list.
+
+/// Everything that is named is configured, and fits where it is named.
+pub(super) mod references;
+
+/// Processors stand in an order that works.
+pub(super) mod order;
+
+/// Ports, authenticators and memory do not stand in each other's way.
+pub(super) mod needs;
+
+/// What is configured is used.
+pub(super) mod unused;
+
+use crate::settings::setting::place_below;
+use crate::settings::{Node, Place};
+
+/// The place of a path in the tree that the configuration was read from.
+fn place_of(tree: &Node, path: &str) -> Place {
+    place_below(tree, Place::NONE, path)
+}

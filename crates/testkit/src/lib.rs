@@ -1,5 +1,7 @@
 //! What tests and benchmarks share: generators, fake peers, a reference decoder, `AgentProcess`.
 
 pub mod backend;
+/// Requests to test and measure with.
+pub mod generate;
 
 pub mod pki;

@@ -83,7 +83,8 @@ impl Walk {
                 return self.nested(content, step.next, levels);
             }
             Op::Data => {
-                data.begin(tag, &mut self.items);
+                // The low seven bits are all of the tag, also if it is written longer than it needs to be.
+                data.begin(tag & 0x7f, &mut self.items);
                 return self.nested(content, step.next, levels);
             }
             _ => {}

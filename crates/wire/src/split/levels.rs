@@ -159,18 +159,14 @@ impl<'f> Levels<'f> {
 
     /// Ends the innermost message. One that is in no piece, because there are no items in it, goes in as it is.
     fn leave(&mut self) {
-        let Some(mut level) = self.open.pop() else {
+        let Some(level) = self.open.pop() else {
             return;
         };
         let inside = level.close(&mut self.parts);
         if let Some(around) = self.open.last_mut() {
             around.len += inside;
         }
-        if !level.used && self.open.is_empty() {
-            // The group itself: it has no items and yet was too large.
-            level.include(&mut self.parts);
-            level.close(&mut self.parts);
-        } else if !level.used {
+        if !level.used {
             self.place(level.field, 0);
         }
     }

@@ -38,7 +38,7 @@ pub fn split(signal: Signal, request: &Chain, limits: Limits) -> Vec<Piece> {
         let len = field.end - field.content;
         let is_group = field.number == 1 && field.delimited;
         let items = if is_group { count::in_group(signal, &cursor.clone().take(len)) } else { 0 };
-        if is_group && !filling.fits(items, field.end - field.start) {
+        if items > 0 && !filling.fits(items, field.end - field.start) {
             Levels::new(signal, &cursor.take_shared(len), &mut filling).take_apart();
         } else {
             filling.take_whole(request, field.start, field.end, items);
@@ -75,7 +75,11 @@ impl Filling {
         self.items + items <= self.max_items && self.bytes.saturating_add(bytes) <= self.max_bytes
     }
 
+    /// Takes a field that fits, or that cannot be taken apart.
     fn take_whole(&mut self, request: &Chain, start: usize, end: usize, items: usize) {
+        if !self.fits(items, end - start) && self.bytes > 0 {
+            self.cut();
+        }
         let mut cursor = Cursor::new(request);
         cursor.seek(start);
         cursor.pour(end, &mut self.piece);

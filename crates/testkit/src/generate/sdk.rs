@@ -2,7 +2,7 @@
 //! 12 buckets, 22 % gauges, 4 to 6 attributes a point, about 250 bytes a point); spans with 12 attributes and 2 events
 //! (about 800 bytes); logs with a body of 200 bytes and 6 attributes (about 480 bytes).
 
-use opentelemetry_proto::tonic::collector::{
+pub use opentelemetry_proto::tonic::collector::{
     logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest,
 };
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value};

@@ -20,7 +20,7 @@ pub(crate) fn skim(signal: Signal, bytes: &[u8]) {
             assert_eq!(resources, model::resources(&request), "resources");
             assert_eq!(wire::count(signal, bytes), items, "count");
         }
-        (Ok(_), Err(error)) => panic!("accepted what the decoder refuses: {error}"),
+        (Ok(_), Err(error)) => unreachable!("accepted what the decoder refuses: {error}"),
         // The decoder skips groups, takes ids of any length, and has a bound on depth that is one message further out.
         (Err(malformed), Ok(_)) => {
             let expected = matches!(malformed.what, Fault::Tag | Fault::Id | Fault::Depth);

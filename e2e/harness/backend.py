@@ -12,7 +12,7 @@ from typing import Callable
 
 import grpc
 from google.protobuf import duration_pb2, json_format
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
 from . import compression, otlp, ports
@@ -29,13 +29,13 @@ class Request:
     encoding: str  # Content-Encoding over HTTP; not visible over gRPC, see relay.py
     wire_bytes: int
     raw: bytes
-    message: Message
+    message: Message | None  # None where the official classes cannot read it
     answer: "Answer" = None
     at: float = field(default_factory=time.monotonic)
 
     @property
     def items(self) -> int:
-        return otlp.count(self.message)
+        return otlp.count(self.message) if self.message else 0
 
 
 @dataclass
@@ -66,7 +66,6 @@ class Backend:
         self.answer = answer
         self.max_message = max_message
         self.requests: list[Request] = []
-        self.too_large = 0
         self._lock = threading.Lock()
         self.grpc_port = ports.free()
         self.http_port = ports.free()
@@ -96,7 +95,8 @@ class Backend:
 
     def items(self, signal: str) -> list[otlp.Item]:
         """Every item of every request that was answered with success."""
-        return [item for request in self.accepted(signal) for item in otlp.items(request.message)]
+        return [item for request in self.accepted(signal) if request.message
+                for item in otlp.items(request.message)]
 
     def count(self, signal: str) -> int:
         return sum(request.items for request in self.accepted(signal))
@@ -133,7 +133,7 @@ class Backend:
     def _grpc_method(self, signal: otlp.Signal):
         def export(body: bytes, context: grpc.ServicerContext) -> bytes:
             headers = {k: v for k, v in context.invocation_metadata() if isinstance(v, str)}
-            message = signal.request.FromString(body)
+            message = _decoded(signal, body)
             answer = self._take(Request("grpc", signal.name, headers, "", len(body), body, message))
             if not answer.ok:
                 if answer.retry_after is not None:
@@ -156,14 +156,13 @@ class Backend:
                 signal = next((s for s in otlp.SIGNALS.values() if s.path == self.path), None)
                 if signal is None:
                     return self._say(404, b"no such path", {"Content-Type": "text/plain"})
-                if len(body) > backend.max_message:
-                    backend.too_large += 1
-                    return self._say(413, b"", {})
                 kind = self.headers.get("Content-Type", "")
                 encoding = self.headers.get("Content-Encoding", "")
                 raw = compression.decompress(encoding, body)
+                if len(raw) > backend.max_message:  # as over gRPC: of the message, not of what was on the wire
+                    return self._say(413, b"", {})
                 message = json_format.Parse(_hex_ids_to_base64(raw), signal.request()) if "json" in kind \
-                    else signal.request.FromString(raw)
+                    else _decoded(signal, raw)
                 headers = {k.lower(): v for k, v in self.headers.items()}
                 answer = backend._take(Request("http", signal.name, headers, encoding, len(body), raw, message))
                 more = {"Content-Type": kind}
@@ -200,6 +199,13 @@ class Backend:
         server = ThreadingHTTPServer(("127.0.0.1", self.http_port), Handler)
         server.daemon_threads = True
         return server
+
+
+def _decoded(signal: otlp.Signal, body: bytes) -> Message | None:
+    try:
+        return signal.request.FromString(body)
+    except DecodeError:
+        return None
 
 
 def _success(signal: otlp.Signal, answer: Answer) -> Message:

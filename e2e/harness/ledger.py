@@ -1,29 +1,56 @@
 """The books of a program: what it accepted must be what it sent, dropped with a reason, or still holds."""
 
+from dataclasses import dataclass
+
 from . import otlp
 from .program import Program
 from .waiting import until
 
 
-def assert_balanced(program: Program, **sent: int) -> None:
-    """Waits until the program is at rest, then checks its own counts; `sent` are exact numbers of items per signal."""
-    for signal in otlp.SIGNALS.values():
-        wanted = sent.get(signal.name)
-        until(lambda: _balanced(program, signal, wanted), lambda: _state(program, signal, wanted), seconds=10)
+@dataclass
+class Books:
+    """One signal's counts, over all pipelines and exporters."""
+
+    accepted: float
+    sent: float
+    dropped: float
+    held: float
+    reasons: dict[str, float]
+
+    @property
+    def at_rest(self) -> bool:
+        return self.held == 0 and self.accepted == self.sent + self.dropped
 
 
-def _counts(program: Program, signal: otlp.Signal) -> tuple[float, float, float]:
+def books(program: Program, signal: str) -> Books:
     samples = program.samples()
-    return (samples.sum(f"otelcol_receiver_accepted_{signal.counted}"),
-            samples.sum(f"otelcol_exporter_sent_{signal.counted}"),
-            samples.sum(f"otelcol_exporter_send_failed_{signal.counted}"))
+    counted = otlp.SIGNALS[signal].counted
+    if program.kind == "collector":
+        # it keeps no ledger; what it accepted and what its exporters did is the nearest thing
+        accepted = samples.sum(f"otelcol_receiver_accepted_{counted}")
+        sent = samples.sum(f"otelcol_exporter_sent_{counted}")
+        failed = samples.sum(f"otelcol_exporter_send_failed_{counted}")
+        return Books(accepted, sent, failed, accepted - sent - failed, {})
+    dropped = samples.of("otel_agent_ledger_dropped_items", otel_signal=signal)
+    reasons: dict[str, float] = {}
+    for sample in dropped:
+        reasons[sample.labels["reason"]] = reasons.get(sample.labels["reason"], 0) + sample.value
+    return Books(
+        accepted=samples.sum("otel_agent_ledger_accepted_items", otel_signal=signal),
+        sent=samples.sum("otel_agent_ledger_sent_items", otel_signal=signal),
+        dropped=sum(reasons.values()),
+        held=samples.sum("otel_agent_ledger_held_items", otel_signal=signal),
+        reasons={reason: number for reason, number in reasons.items() if number})
 
 
-def _balanced(program: Program, signal: otlp.Signal, wanted: int | None) -> bool:
-    accepted, sent, failed = _counts(program, signal)
-    return accepted == sent + failed and wanted in (None, sent)
+def assert_balanced(program: Program, **sent: int) -> None:
+    """Waits until the program is at rest with its books balanced; `sent` are exact numbers of items per signal."""
+    for signal in otlp.SIGNALS:
+        wanted = sent.get(signal)
 
+        def settled() -> bool:
+            found = books(program, signal)
+            return found.at_rest and wanted in (None, found.sent)
 
-def _state(program: Program, signal: otlp.Signal, wanted: int | None) -> str:
-    accepted, sent, failed = _counts(program, signal)
-    return f"{signal.name}: accepted {accepted:g} = sent {sent:g} + failed {failed:g}; {wanted} were to be sent"
+        until(settled, lambda: f"{signal}: {books(program, signal)} is at rest and {wanted} were sent", seconds=10)
+        assert not books(program, signal).reasons.get("unaccounted"), "items are unaccounted for"

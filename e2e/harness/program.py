@@ -50,11 +50,11 @@ class Program:
     def start(self) -> None:
         """Starts the process and waits until it says that it is ready."""
         self.spawn()
-        until(self._ready, lambda: f"{self.kind} is ready\n{self.log()}", seconds=30)
+        until(self._ready, lambda: f"{self.kind} is ready\n{self.tail()}", seconds=30)
 
     def _ready(self) -> bool:
         if self.process.poll() is not None:
-            raise AssertionError(f"{self.kind} ended with {self.process.returncode} instead of starting:\n{self.log()}")
+            raise AssertionError(f"{self.kind} ended with {self.process.returncode} instead of starting:\n{self.tail()}")
         return self.healthy()
 
     def healthy(self) -> bool:
@@ -73,7 +73,7 @@ class Program:
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.kind} still runs after {seconds:g} s:\n{self.log()}") from None
+            raise AssertionError(f"{self.kind} still runs after {seconds:g} s:\n{self.tail()}") from None
 
     def hang_up(self) -> None:
         """SIGHUP: load the configuration again."""
@@ -94,6 +94,10 @@ class Program:
 
     def log(self) -> str:
         return Path(self.log_file.name).read_text(errors="replace")
+
+    def tail(self) -> str:
+        """The end of the log, for the message of a failure."""
+        return "\n".join(line[:400] for line in self.log().splitlines()[-25:])
 
     def samples(self) -> exposition.Samples:
         return exposition.scrape(self.port("METRICS"))

@@ -9,6 +9,9 @@ from urllib.parse import unquote
 import h2.config
 import h2.connection
 import h2.events
+import h2.exceptions
+
+from . import compression
 
 
 @dataclass
@@ -50,6 +53,10 @@ def exchange(port: int, data: bytes, seconds: float = 5) -> bytes:
         return received
 
 
+# what gRPC calls snappy is the framed format
+_HTTP_NAMES = {"gzip": "gzip", "zstd": "zstd", "snappy": "x-snappy-framed", "deflate": "deflate"}
+
+
 @dataclass
 class GrpcAnswer:
     """`code` is the gRPC status, or None where the peer did not answer as gRPC."""
@@ -60,8 +67,19 @@ class GrpcAnswer:
     headers: dict[str, str] = field(default_factory=dict)
     trailers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""  # with the 5-byte prefix
+
+    @property
+    def message_bytes(self) -> bytes | None:
+        """The one message of the body, decompressed."""
+        if not self.body:
+            return None
+        compressed, length = struct.unpack_from(">BI", self.body)
+        assert length == len(self.body) - 5, f"claims {length} of {len(self.body) - 5} bytes"
+        return compression.decompress(_HTTP_NAMES[self.headers.get("grpc-encoding", "")] if compressed else "", self.body[5:])
+
     reset: int | None = None
     closed: bool = False
+    silent: bool = False  # nothing more came in the time that was given
 
 
 def message(body: bytes, compressed: bool = False, claim: int | None = None) -> bytes:
@@ -93,10 +111,10 @@ def grpc_request(port: int, path: str, framed: bytes, headers: dict[str, str] | 
                     break
                 over = _note(protocol, answer, protocol.receive_data(data))
             connection.sendall(protocol.data_to_send())
-        except (ConnectionResetError, BrokenPipeError):
-            answer.closed = True
+        except (ConnectionResetError, BrokenPipeError, h2.exceptions.ProtocolError):
+            answer.closed = True  # h2 takes no frames after GOAWAY
         except TimeoutError:
-            pass
+            answer.silent = True
     found = answer.trailers or answer.headers
     if "grpc-status" in found:
         answer.code = int(found["grpc-status"])

@@ -21,6 +21,7 @@ class Scenario:
     name: str
     run: Callable[["Run"], None]
     seconds: float
+    agent_only: str = ""  # why the Collector in the agent's place cannot pass
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Run:
 
     kind: str
     differences: differences.Differences
+    show: bool = False  # oracle scenarios print what they saw
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def start(self, configs: list[str | Path], env: dict[str, object] | None = None, kind: str | None = None,
@@ -43,23 +45,27 @@ class Run:
 SCENARIOS: list[Scenario] = []
 
 
-def scenario(name: str, seconds: float = 60):
+def scenario(name: str, seconds: float = 60, agent_only: str = ""):
     """Registers a function as the scenario `name`; its first argument is the `Run`."""
 
     def register(run: Callable[[Run], None]):
-        add(name, run, seconds)
+        add(name, run, seconds, agent_only)
         return run
 
     return register
 
 
-def add(name: str, run: Callable[[Run], None], seconds: float = 60) -> None:
-    SCENARIOS.append(Scenario(name, run, seconds))
+def add(name: str, run: Callable[[Run], None], seconds: float = 60, agent_only: str = "") -> None:
+    SCENARIOS.append(Scenario(name, run, seconds, agent_only))
 
 
 def main(arguments: list[str]) -> int:
     options = _options(arguments)
     chosen = [s for s in SCENARIOS if not options.names or any(fnmatch.fnmatch(s.name, n) for n in options.names)]
+    if options.program == "collector":
+        for left_out in (s for s in chosen if s.agent_only):
+            print(f"-    {left_out.name}: {left_out.agent_only}")
+        chosen = [s for s in chosen if not s.agent_only]
     if options.list:
         print("\n".join(s.name for s in chosen))
         return 0
@@ -70,7 +76,7 @@ def main(arguments: list[str]) -> int:
     failed = []
     began = time.monotonic()
     for one in chosen:
-        failure = _run(one, options.program, listed)
+        failure = _run(one, Run(options.program, listed, options.show))
         if failure:
             failed.append((one.name, failure))
     if len(chosen) == len(SCENARIOS) and options.program == "agent":
@@ -92,6 +98,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", help="names of scenarios, with * and ?; all when left out")
     parser.add_argument("--program", choices=("agent", "collector"), default="agent",
                         help="what is tested; the collector in the agent's place shows that the scenarios are right")
+    parser.add_argument("--show", action="store_true", help="oracle scenarios print what the Collector was seen to do")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     return parser.parse_args(arguments)
 
@@ -100,7 +107,7 @@ class _TooLong(Exception):
     pass
 
 
-def _run(one: Scenario, kind: str, listed: differences.Differences) -> str | None:
+def _run(one: Scenario, run: Run) -> str | None:
     """None, or why it failed."""
 
     def too_long(*_):
@@ -111,7 +118,6 @@ def _run(one: Scenario, kind: str, listed: differences.Differences) -> str | Non
     failure = None
     signal.setitimer(signal.ITIMER_REAL, one.seconds * float(os.environ.get("E2E_PATIENCE", "1")))
     try:
-        run = Run(kind, listed)
         with run.stack:
             one.run(run)
     except parts.Missing as missing:

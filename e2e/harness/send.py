@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import grpc
 from google.protobuf.message import Message
 
 from . import generate, otlp, raw
@@ -37,3 +38,18 @@ def assert_each_once(backend: Backend, items: int, first: int = 0) -> None:
         missing, surplus = expected - found, found - expected
         assert not missing and not surplus, \
             f"{signal}: {missing.total()} missing {sorted(missing)[:5]}, {surplus.total()} too many {sorted(surplus)[:5]}"
+
+
+class Client:
+    """A client with a channel of its own, as SDKs have: grpcio, one request after another."""
+
+    def __init__(self, port: int):
+        self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+        self._calls = {name: self._channel.unary_unary(kind.rpc) for name, kind in otlp.SIGNALS.items()}
+
+    def export(self, signal: str, request: Message) -> None:
+        """Returns when the request was accepted; a grpc.RpcError tells otherwise."""
+        self._calls[signal](request.SerializeToString(), timeout=10)
+
+    def close(self) -> None:
+        self._channel.close()

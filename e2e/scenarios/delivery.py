@@ -1,1 +1,161 @@
-"""Scenarios to come."""
+"""A backend that is down, busy, slow or picky: nothing that was accepted may be lost, and nothing may come twice."""
+
+import functools
+import time
+
+import grpc
+
+from harness import generate, ledger, otlp, send
+from harness.backend import INVALID, OK, UNAVAILABLE, Answer, Backend, Request
+from harness.configs import changed
+from harness.relay import Relay
+from harness.runner import Run, add
+from harness.waiting import until
+
+EXPORTERS = ("otlp", "otlphttp")
+
+
+def down_then_up(exporter: str, run: Run) -> None:
+    backend = run.open(Backend())
+    port = {"otlp": backend.grpc_port, "otlphttp": backend.http_port}[exporter]
+    between = run.open(Relay(port, up=False))
+    program = run.start(["delivery.yaml"], {
+        "BACKEND_GRPC_PORT": between.port, "BACKEND_HTTP_PORT": between.port, "EXPORTER": exporter})
+    first = send.numbered(program.port("GRPC"), requests=10)
+    time.sleep(1)
+    assert not backend.requests
+    assert program.healthy(), "a failing exporter must not lower health"
+    between.restore()
+    send.assert_each_once(backend, first)
+    between.cut()
+    second = send.numbered(program.port("GRPC"), requests=10, first=first)
+    time.sleep(0.5)
+    between.restore()
+    send.assert_each_once(backend, first + second)
+    ledger.assert_balanced(program, traces=first + second, metrics=first + second, logs=first + second)
+
+
+def unavailable_for_a_while(exporter: str, run: Run) -> None:
+    refused = []
+
+    def answer(request: Request) -> Answer:
+        if len(refused) < 6:
+            refused.append(request)
+            return UNAVAILABLE
+        return OK
+
+    backend = run.open(Backend(answer))
+    program = run.start(["delivery.yaml"], {**backend.env, "EXPORTER": exporter})
+    items = send.numbered(program.port("GRPC"), requests=5)
+    send.assert_each_once(backend, items)
+    assert len(refused) == 6
+    ledger.assert_balanced(program, traces=items, metrics=items, logs=items)
+
+
+def throttled(exporter: str, run: Run) -> None:
+    """RetryInfo and Retry-After: the program waits as long as it is told before it tries again."""
+    first: dict[str, float] = {}
+
+    def answer(request: Request) -> Answer:
+        if request.signal not in first:
+            first[request.signal] = request.at
+            return Answer(grpc.StatusCode.RESOURCE_EXHAUSTED, 429, "slow down", retry_after=2)
+        return OK
+
+    backend = run.open(Backend(answer))
+    program = run.start(["delivery.yaml"], {**backend.env, "EXPORTER": exporter})
+    items = send.numbered(program.port("GRPC"), requests=1)
+    send.assert_each_once(backend, items)
+    for signal in otlp.SIGNALS:
+        waited = backend.accepted(signal)[0].at - first[signal]
+        assert waited >= 1.9, f"{signal} came again after {waited:.1f} s; the backend asked for 2"
+    ledger.assert_balanced(program, traces=items, metrics=items, logs=items)
+
+
+def partial_success(exporter: str, run: Run) -> None:
+    backend = run.open(Backend(lambda _: Answer(message="three are too old", rejected=3)))
+    program = run.start(["delivery.yaml"], {**backend.env, "EXPORTER": exporter})
+    items = send.numbered(program.port("GRPC"), requests=1)
+    send.assert_each_once(backend, items)
+    time.sleep(0.5)
+    send.assert_each_once(backend, items)  # not sent again
+    assert "three are too old" in program.log(), program.tail()
+    if program.kind == "agent":
+        ledger.assert_balanced(program)
+        for signal in otlp.SIGNALS:
+            assert ledger.books(program, signal).dropped == 3, ledger.books(program, signal)
+
+
+def slow(exporter: str, run: Run) -> None:
+    backend = run.open(Backend(lambda _: Answer(seconds=0.3)))
+    program = run.start(["delivery.yaml"], {**backend.env, "EXPORTER": exporter, "BATCH_SIZE": 50})
+    items = send.numbered(program.port("GRPC"), requests=10)
+    send.assert_each_once(backend, items)
+    ledger.assert_balanced(program, traces=items, metrics=items, logs=items)
+
+
+# --- what the Collector does not do
+
+def poisoned(exporter: str, run: Run) -> None:
+    """One request of a joined batch is refused for good: the others arrive all the same."""
+
+    def answer(request: Request) -> Answer:
+        return INVALID if any("poison" in item.attributes for item in otlp.items(request.message)) else OK
+
+    backend = run.open(Backend(answer))
+    program = run.start(["delivery.yaml"], {**backend.env, "EXPORTER": exporter, "BATCH_SIZE": 2000})
+    port = program.port("GRPC")
+    good = send.numbered(port, requests=10)
+    send.numbered(port, requests=1, first=10_000, items=1, poison=True)
+    good += send.numbered(port, requests=10, first=good)
+    send.assert_each_once(backend, good)
+    assert any(request.items > 100 and not request.answer.ok for request in backend.requests), "nothing was joined"
+    ledger.assert_balanced(program, traces=good, metrics=good, logs=good)
+    for signal in otlp.SIGNALS:
+        assert ledger.books(program, signal).dropped == 1, ledger.books(program, signal)
+
+
+def too_large(exporter: str, run: Run) -> None:
+    """The backend takes at most 40 kB; batches are larger and have to be taken apart."""
+    backend = run.open(Backend(max_message=40_000))
+    program = run.start(["delivery.yaml"], {**backend.env, "EXPORTER": exporter, "BATCH_SIZE": 5000})
+    items = send.numbered(program.port("GRPC"), requests=40, filler="x" * 100)
+    send.assert_each_once(backend, items)
+    ledger.assert_balanced(program, traces=items, metrics=items, logs=items)
+
+
+def bounded_by_bytes(run: Run) -> None:
+    """12 MiB of logs in one batch's time reach a backend that takes 4 MiB a message."""
+    backend = run.open(Backend())
+    program = run.start(["delivery.yaml"], {**backend.env, "BATCH_SIZE": 100_000})
+    for at in range(12):
+        request = generate.request("logs", at * 100, 100, filler="x" * 10_000)
+        send.export(program.port("GRPC"), "logs", request)
+    backend.wait_for("logs", 1200)
+    assert sorted(item.attributes["seq"] for item in backend.items("logs")) == list(range(1200))
+    assert max(request.wire_bytes for request in backend.requests) <= 4 << 20
+    assert program.samples().sum("otel_agent_exporter_taken_apart") == 0, "batches were refused first"
+    ledger.assert_balanced(program, logs=1200)
+
+
+def unresolvable(run: Run) -> None:
+    """An endpoint whose name does not resolve is no reason not to start; it is said, and the data is kept."""
+    config = run.open(changed("delivery.yaml", "127.0.0.1:${env:BACKEND_GRPC_PORT}", "no-such-host.invalid:4317"))
+    program = run.start([config], {"BACKEND_HTTP_PORT": 1})
+    send.numbered(program.port("GRPC"), requests=1)
+    until(lambda: "no-such-host.invalid" in program.log(), lambda: f"the log names the host:\n{program.tail()}")
+    assert program.healthy()
+
+
+for _exporter in EXPORTERS:
+    add(f"delivery/backend down then up {_exporter}", functools.partial(down_then_up, _exporter))
+    add(f"delivery/backend unavailable {_exporter}", functools.partial(unavailable_for_a_while, _exporter))
+    add(f"delivery/backend throttles {_exporter}", functools.partial(throttled, _exporter))
+    add(f"delivery/backend rejects a part {_exporter}", functools.partial(partial_success, _exporter))
+    add(f"delivery/backend is slow {_exporter}", functools.partial(slow, _exporter))
+    add(f"delivery/one poisoned request {_exporter}", functools.partial(poisoned, _exporter),
+        agent_only="it drops the whole batch")
+    add(f"delivery/batches too large {_exporter}", functools.partial(too_large, _exporter),
+        agent_only="it drops the whole batch")
+add("delivery/batches are bounded by bytes", bounded_by_bytes, agent_only="it bounds batches by items only")
+add("delivery/endpoint does not resolve", unresolvable, agent_only="its error does not name the host")

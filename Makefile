@@ -1,0 +1,48 @@
+# The workshop. `make check` is the whole gate and what CI runs; every other word here is a part of it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+# What is installed or built for tests lives here, keyed by version, outside the checkout.
+export OTEL_AGENT_CACHE ?= $(HOME)/.cache/otel-agent
+FUZZ_SECONDS ?= 5
+
+.PHONY: help check quick test e2e fuzz bench docs fmt lint deny layers release demo
+
+help: ## list these words
+	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+check: quick deny fuzz e2e ## everything a change must pass: quick checks first, real peers last
+	@echo "make check: everything passed"
+
+quick: fmt lint test ## format, lints as errors, all tests of the workspace, documentation
+
+fmt: ## formatting is as rustfmt.toml says
+	$(CARGO) fmt --all --check
+
+lint: ## clippy with warnings as errors, and rustdoc
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+
+test: ## unit, property, integration and golden tests
+	$(CARGO) test --workspace --locked
+
+deny: ## licences, bans, sources and advisories of the dependencies
+	scripts/deny.sh
+
+fuzz: ## build every fuzz target and run each for FUZZ_SECONDS seconds
+	fuzz/run.sh $(FUZZ_SECONDS)
+
+release: ## the release binary, target/release/otel-agent
+	$(CARGO) build --release --locked --package otel-agent
+
+e2e: release ## real SDKs, a real FastAPI application and the Go Collector against the release binary
+	e2e/run.sh
+
+bench: ## codec figures, then the whole agent under load; raw output goes to bench/runs
+	bench/run.sh
+
+docs: ## write the reference pages from the code
+	UPDATE_DOCS=1 $(CARGO) test --workspace --locked --quiet reference
+
+demo: ## the agent, a backend and an application on loopback
+	$(CARGO) run --release --locked -- demo

@@ -53,9 +53,9 @@ impl Status {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Status::Stable => "stable",
-            Status::Beta => "beta",
-            Status::Alpha => "alpha",
+            Status::Stable => "Stable",
+            Status::Beta => "Beta",
+            Status::Alpha => "Alpha",
         }
     }
 }

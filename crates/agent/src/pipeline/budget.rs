@@ -220,3 +220,6 @@ impl Reserve for Hold {
         self.shrink_to(bytes);
     }
 }
+
+#[cfg(test)]
+mod tests;

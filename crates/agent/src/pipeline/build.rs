@@ -174,3 +174,6 @@ fn show_budget(door: &Door, metrics: &Metrics) {
         sink.set(&table::BUDGET_LIMIT, &[], budget.limit() as u64);
     });
 }
+
+#[cfg(test)]
+mod tests;

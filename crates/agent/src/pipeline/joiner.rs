@@ -165,3 +165,6 @@ impl Block {
         Batch { signal: self.signal, body, ticket: self.ticket, origin: self.origin, hold: self.hold }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -271,3 +271,6 @@ impl queue::Settings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_budget_leaves_room_for_the_process_and_its_overhead() {
-        check(400, 320, (255, 202));
+        check(400, 320, (256, 202));
         check(102, 70, (57, 36));
         check(24, 20, (6, 5));
         check(1, 1, (1, 1));

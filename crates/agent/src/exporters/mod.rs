@@ -9,6 +9,9 @@ pub mod otlp_http;
 /// What the two have in common.
 pub mod otlp;
 
+/// To the log or to standard output.
+pub mod debug;
+
 use crate::component::components;
 
 components! {
@@ -16,6 +19,7 @@ components! {
     pub enum Config "exporter" {
         OtlpGrpc(otlp_grpc::Config),
         OtlpHttp(otlp_http::Config),
+        Debug(debug::Config),
     }
     not_yet {
         "prometheus" => VIA,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use super::{Active, Encoding};
+use super::{Active, Encoding, VERBATIM};
 
 /// An event as it will be written.
 #[derive(Debug, Clone)]
@@ -14,12 +14,16 @@ pub(super) struct Line {
     pub(super) level: Level,
     pub(super) message: String,
     pub(super) fields: Map<String, Value>,
+    /// It is [`VERBATIM`].
+    pub(super) verbatim: bool,
 }
 
 impl Line {
     /// Reads the event's message and fields.
     pub(super) fn of(event: &Event<'_>) -> Self {
-        let mut line = Self { level: *event.metadata().level(), message: String::new(), fields: Map::new() };
+        let metadata = event.metadata();
+        let (message, verbatim) = (String::new(), metadata.target() == VERBATIM);
+        let mut line = Self { level: *metadata.level(), message, fields: Map::new(), verbatim };
         event.record(&mut line);
         line
     }
@@ -46,7 +50,10 @@ impl Line {
             Some(style) if colour => format!("{time}\t{style}{level}{style:#}\t"),
             _ => format!("{time}\t{level}\t"),
         };
-        push_printable(&mut text, &self.message);
+        match self.verbatim {
+            true => push_printable_lines(&mut text, &self.message),
+            false => push_printable(&mut text, &self.message),
+        }
         let mut separator = "\t{";
         for (name, value) in initial.iter().chain(&self.fields) {
             text.push_str(separator);
@@ -152,6 +159,15 @@ fn push_printable(text: &mut String, raw: &str) {
             }
             printable => text.push(printable),
         }
+    }
+}
+
+fn push_printable_lines(text: &mut String, raw: &str) {
+    for (index, line) in raw.split('\n').enumerate() {
+        if index > 0 {
+            text.push('\n');
+        }
+        push_printable(text, line);
     }
 }
 

@@ -89,6 +89,10 @@ struct Writer {
     outputs: Outputs,
 }
 
+/// Target of events that show what passes through the agent: people asked for it, so nothing of it is left out as
+/// repeated, and its line breaks stay.
+pub const VERBATIM: &str = concat!(env!("CARGO_CRATE_NAME"), "::verbatim");
+
 /// Names of the levels in the log and as the label of its metrics.
 const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
 
@@ -203,11 +207,11 @@ impl Shared {
         let mut writer = self.writer();
         writer.tell_repeats(now, &active);
         match &mut writer.sampler {
-            Some(sampler) => match sampler.admit(line, now) {
+            Some(sampler) if !line.verbatim => match sampler.admit(line, now) {
                 Some(line) => writer.outputs.write(&line, &active),
                 None => drop(left_out.fetch_add(1, Relaxed)),
             },
-            None => writer.outputs.write(&line, &active),
+            _ => writer.outputs.write(&line, &active),
         }
     }
 }

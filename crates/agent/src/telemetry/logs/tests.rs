@@ -82,7 +82,12 @@ fn a_repeated_message_is_left_out_and_its_count_told_once() {
 fn a_flood_of_different_messages_takes_bounded_memory() {
     let now = Instant::now();
     let mut sampler = Sampler::new(Sampling { initial: 1, thereafter: 0, ..Sampling::default() }, now);
-    let line = |number: usize| Line { level: Level::INFO, message: format!("message {number}"), fields: Map::new() };
+    let line = |number: usize| Line {
+        level: Level::INFO,
+        message: format!("message {number}"),
+        fields: Map::new(),
+        verbatim: false,
+    };
     let written = (0..5000).filter_map(|number| sampler.admit(line(number), now)).count();
     assert_eq!(written, 1025);
     assert_eq!(sampler.repeats(now + Duration::from_secs(10)).len(), 1);

@@ -236,6 +236,3 @@ fn warn_of_expiry(settings: &ServerTls, leaf: &[u8]) {
         tracing::warn!(file, ended, "the certificate of this server has expired: clients will refuse it; renew it");
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -13,12 +13,14 @@ pub trait Component: Setting + Default {
     /// What it is.
     const ABOUT: About;
 
-    /// What it does for other components that name it by id: an extension that checks callers, for instance.
-    const OFFERS: &'static [Role] = &[];
-
     /// What it needs before it can start.
     fn needs(&self) -> Needs {
         Needs::default()
+    }
+
+    /// What it does for other components that name it by id: an extension that checks callers, for instance.
+    fn offers(&self) -> &'static [Role] {
+        &[]
     }
 }
 
@@ -239,7 +241,7 @@ macro_rules! components {
             #[must_use]
             pub fn offers(&self) -> &'static [$crate::component::Role] {
                 match *self {
-                    $( $name::$variant(_) => <$config as $crate::component::Component>::OFFERS, )*
+                    $( $name::$variant(ref config) => $crate::component::Component::offers(config.as_ref()), )*
                 }
             }
 

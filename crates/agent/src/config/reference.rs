@@ -11,13 +11,15 @@ use crate::settings::{Node, SectionDoc, Setting};
 use crate::{exporters, extensions, processors, receivers};
 
 const HEAD: &str = "\
+<!-- Written by `make docs` from the `settings!` listings of the components; a test compares. -->
+
 # Settings
 
-Written by `otel-agent` from its own listings (`make docs`); a test compares. The structure, names and defaults are the
-OpenTelemetry Collector's. A key with `::` in it stands for nested keys: `protocols::grpc::endpoint` is
-`protocols: {grpc: {endpoint: …}}`. A section of the kind \"a mapping or nothing\" is off when it is left out, on when it
-is written, even empty, and off again with `enabled: false` in it. Durations are written as in Go (`200ms`, `1m30s`); a
-bare number is nanoseconds, as in the Collector.
+The structure, names and defaults are the OpenTelemetry Collector's. A key with `::` in it stands for nested keys:
+`protocols::grpc::endpoint` is `protocols: {grpc: {endpoint: …}}`. A section of the kind \"mapping or nothing\" can be
+off; where nothing else is said it is off when it is left out, on when it is written, even empty, and off again with
+`enabled: false` in it. Durations are written as in Go (`200ms`, `1m30s`); a bare number is nanoseconds, as in the
+Collector.
 
 Values may hold `${env:NAME}`, `${env:NAME:-default}` and `${file:path}`; `$$` stands for `$`.
 ";
@@ -87,7 +89,7 @@ fn write_rows(out: &mut String, section: &SectionDoc, prefix: &str) {
             (Some(value), _) => format!("`{}`", inline(&Node::unwritten(value.clone()))),
             (None, _) => String::new(),
         };
-        let takes = field.shape.name.strip_prefix("a ").unwrap_or(&field.shape.name);
+        let takes = without_article(&field.shape.name);
         let _ = writeln!(out, "| `{key}` | {} | {} | {} |", cell(takes), cell(&default), cell(&field.doc));
         if let Some(below) = &field.shape.section {
             write_rows(out, below, &key);
@@ -121,6 +123,10 @@ fn write_list(out: &mut String, title: &str, list: &[(String, String)]) {
     }
 }
 
+fn without_article(name: &str) -> &str {
+    name.strip_prefix("a ").or_else(|| name.strip_prefix("an ")).unwrap_or(name)
+}
+
 /// A table cell: one line, no bare bars.
 fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
@@ -134,4 +140,18 @@ fn sentence(text: &str) -> String {
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_page_in_docs_is_the_one_the_listings_give() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/config.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference")).unwrap();
+            std::fs::write(path, super::page()).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(written == super::page(), "docs/reference/config.md is out of date: run `make docs`");
+    }
 }

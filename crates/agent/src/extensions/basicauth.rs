@@ -12,7 +12,7 @@ use http::header::{AUTHORIZATION, HeaderValue};
 
 use self::htpasswd::{Users, Verified};
 use super::reloaded::Reloaded;
-use crate::component::{About, Component, Status};
+use crate::component::{About, Component, Role, Status};
 use crate::net::auth::{AuthInfo, Authenticate, Credentials, Denied};
 use crate::settings::{Reader, Secret, Toggle, settings};
 
@@ -61,6 +61,10 @@ impl Component for Config {
         status: Status::Stable,
         signals: &[],
     };
+
+    fn offers(&self) -> &'static [Role] {
+        if self.client_auth.is_on() { &[Role::ClientAuthenticator] } else { &[Role::ServerAuthenticator] }
+    }
 }
 
 impl Config {

@@ -7,7 +7,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use subtle::ConstantTimeEq;
 
 use super::reloaded::Reloaded;
-use crate::component::{About, Component, Status};
+use crate::component::{About, Component, Role, Status};
 use crate::net::auth::{AuthInfo, Authenticate, Credentials, Denied};
 use crate::settings::{Reader, Secret, settings};
 
@@ -37,6 +37,10 @@ impl Component for Config {
         status: Status::Stable,
         signals: &[],
     };
+
+    fn offers(&self) -> &'static [Role] {
+        &[Role::ServerAuthenticator, Role::ClientAuthenticator]
+    }
 }
 
 impl Config {

@@ -109,7 +109,10 @@ pub fn write_field<T: Setting>(key: &str, value: &T) -> Option<Entry> {
 /// Reads one of a closed list of words, in any case.
 pub fn read_word<T: Copy>(words: &[(&str, T)], node: &Node, cx: &mut Reader<'_>, shape: &Shape) -> Option<T> {
     let Some(text) = node.text() else {
-        cx.unexpected(shape);
+        match &node.value {
+            Yaml::Map(_) | Yaml::Seq(_) | Yaml::Null => cx.unexpected(shape),
+            _ => cx.error(format!("expected {}, found {}", shape.name, node.in_words()), "put it in quotes"),
+        }
         return None;
     };
     let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));

@@ -1,1 +1,164 @@
-//! A running plan: builds the components, starts and stops them in order.
+//! A running plan: builds the components, starts and stops them in order, and changes over to another plan.
+//!
+//! Starting follows the data backwards, so that nothing is taken in before there is a place for it: exporters, pipelines,
+//! health and own metrics, and the receivers last. Stopping follows the data: not ready, receivers, pipelines, queues.
+
+mod assembly;
+mod pages;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use crate::config::Plan;
+use crate::net::server::Address;
+use crate::pipeline::Ledger;
+use crate::telemetry::logs::Logs;
+use crate::telemetry::{Health, Metrics, process};
+use assembly::Assembly;
+use pages::{Pages, Source};
+
+/// What outlives a change of the plan: the figures of the process and who it is.
+#[derive(Clone)]
+pub struct Identity {
+    /// The own metrics.
+    pub metrics: Metrics,
+    /// Where every item went.
+    pub ledger: Ledger,
+    /// Whether data is taken.
+    pub health: Health,
+    /// The own log, if the program has started one.
+    pub logs: Option<Logs>,
+    /// `service.instance.id`: random for each process.
+    pub instance: String,
+}
+
+impl Identity {
+    /// A new process.
+    #[must_use]
+    pub fn new(logs: Option<Logs>) -> Identity {
+        let metrics = Metrics::new();
+        process::Process::start().register(&metrics);
+        if let Some(logs) = &logs {
+            logs.register(&metrics);
+        }
+        Identity { metrics, ledger: Ledger::new(), health: Health::starting(), logs, instance: process::instance_id() }
+    }
+}
+
+/// A running agent.
+pub struct Agent {
+    identity: Identity,
+    assembly: Assembly,
+    pages: Pages,
+}
+
+/// Connections have this long to end their requests when a new plan takes over.
+const HANDOVER: Duration = Duration::from_secs(5);
+/// What the pipelines of the plan before still hold has this long to get out.
+const DRAIN_AFTER_RELOAD: Duration = Duration::from_secs(30);
+
+impl Agent {
+    /// Starts everything that the plan names. When it returns, every listener is open.
+    ///
+    /// # Errors
+    ///
+    /// A port is taken, a certificate cannot be used, a file cannot be read. Nothing is left running.
+    pub async fn start(plan: Plan, identity: Identity) -> Result<Agent> {
+        info!(version = env!("CARGO_PKG_VERSION"), "Starting otel-agent...");
+        let mut assembly = Assembly::build(plan, &identity)?;
+        let mut pages = Pages::open(Source::of(&assembly.plan), &identity).await?;
+        if let Err(error) = assembly.open() {
+            pages.close().await;
+            return Err(error);
+        }
+        identity.health.set_ready();
+        info!("Everything is ready. Begin running and processing data.");
+        Ok(Agent { identity, assembly, pages })
+    }
+
+    /// Changes over to another plan. The pipelines of the old one send what they hold while the new ones already work.
+    ///
+    /// # Errors
+    ///
+    /// The new plan cannot be started; the old one goes on.
+    pub async fn reload(&mut self, plan: Plan) -> Result<()> {
+        let mut next = Assembly::build(plan, &self.identity)?;
+        self.pages.change_to(Source::of(&next.plan), &self.identity).await?;
+        self.assembly.close(HANDOVER).await;
+        if let Err(error) = next.open() {
+            self.go_back().await;
+            return Err(error);
+        }
+        if let Some(logs) = &self.identity.logs {
+            if let Err(error) = logs.apply(&next.plan.telemetry.logs.options()) {
+                warn!(error = format!("{error:#}"), "The log goes on with its old settings.");
+            }
+        }
+        let old = std::mem::replace(&mut self.assembly, next);
+        tokio::spawn(async move {
+            let left = old.drain(Instant::now() + DRAIN_AFTER_RELOAD).await;
+            report_left(left);
+        });
+        info!("Config updated");
+        Ok(())
+    }
+
+    /// Opens again what a reload has closed that then failed.
+    async fn go_back(&mut self) {
+        if let Err(error) = self.assembly.open() {
+            error!(error = format!("{error:#}"), "The receivers of the old configuration could not be opened again.");
+        }
+        if let Err(error) = self.pages.change_to(Source::of(&self.assembly.plan), &self.identity).await {
+            warn!(error = format!("{error:#}"), "The pages of the old configuration could not be opened again.");
+        }
+    }
+
+    /// Stops in the order of the data, everything before `deadline`: not ready, receivers, pipelines, queues, pages.
+    /// Returns how many items could not be delivered; they are in the ledger, too.
+    pub async fn stop(mut self, deadline: Instant) -> u64 {
+        info!("Starting shutdown...");
+        self.identity.health.set_stopping();
+        // The larger part of the time is for what is held; requests under way need little.
+        let grace = deadline.saturating_duration_since(Instant::now()) / 3;
+        self.assembly.close(grace).await;
+        let left = self.assembly.drain(deadline).await;
+        report_left(left);
+        self.pages.close().await;
+        info!("Shutdown complete.");
+        left
+    }
+
+    /// Where the receivers listen, by id: gRPC before HTTP.
+    pub fn receiver_addresses(&self) -> Vec<(String, Address)> {
+        self.assembly.addresses()
+    }
+
+    /// Where own metrics and health are served.
+    pub fn page_addresses(&self) -> Vec<(String, Address)> {
+        self.pages.addresses()
+    }
+
+    /// What survives a reload.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The plan in force.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.assembly.plan
+    }
+}
+
+fn report_left(left: u64) {
+    if left > 0 {
+        error!(
+            items = left,
+            "Stopped before everything was delivered. These items are lost here; the ledger counts them as dropped with reason shutdown."
+        );
+    }
+}

@@ -1,9 +1,20 @@
 //! `otel-agent components`: what this program has, as YAML in the Collector's shape, with the status of each component.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
 
 use crate::component::Registry;
 use crate::{exporters, extensions, processors, receivers};
+
+/// Prints the listing.
+#[must_use]
+pub fn main() -> ExitCode {
+    match std::io::stdout().write_all(listing().as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
 
 /// The listing.
 #[must_use]

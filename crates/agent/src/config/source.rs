@@ -1,6 +1,7 @@
 //! Where configuration text comes from: files, environment variables, the command line. Keeps the texts, so that
 //! problems can show them.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 
 use crate::config::{World, merge};
@@ -39,6 +40,24 @@ impl Sources {
         let file = self.add(name, text);
         let text = self.get(file).map(|source| source.text.as_str()).unwrap_or_default();
         parse(file, text, problems)
+    }
+
+    /// A place for people: `agent.yaml:4:5`; empty for what was not written.
+    #[must_use]
+    pub fn describe(&self, place: Place) -> String {
+        let describe = |source: &Source| format!("{}:{}:{}", source.name, place.line, place.column);
+        self.get(place.file).map(describe).unwrap_or_default()
+    }
+
+    /// One number for all texts: another number means that something has changed. Times of files would not do, because a
+    /// ConfigMap's files are links that change at once.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for source in &self.list {
+            (&source.name, &source.text).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// The text at a place.

@@ -1,6 +1,12 @@
 //! Processors: what happens to a batch on its way. A closed enum; a component is one file and three lines here.
 
+use std::sync::Arc;
+
+use wire::Signal;
+
 use crate::component::components;
+use crate::pipeline::{Door, Process, Step};
+use crate::telemetry::Metrics;
 
 pub mod memory_limiter;
 
@@ -53,3 +59,34 @@ components! {
 
 const SOON: &str = "remove it from the pipelines, or keep the Collector for this pipeline until the agent has it";
 const BEHIND: &str = "do this in a Collector behind the agent, where the `otlp` exporter sends to";
+
+impl Config {
+    /// The processor for one pipeline.
+    ///
+    /// # Errors
+    ///
+    /// Its settings do not fit the signal of the pipeline.
+    pub fn step(&self, id: &str, signal: Signal, door: &Door, metrics: &Metrics) -> anyhow::Result<Step> {
+        let step: Arc<dyn Process> = match self {
+            Config::MemoryLimiter(config) => Arc::new(config.build(id, signal, door, metrics)),
+            Config::Resource(config) => Arc::new(resource::Resource::new(config).map_err(anyhow::Error::msg)?),
+            Config::Attributes(config) => {
+                Arc::new(attributes::Attributes::new(config, signal).map_err(anyhow::Error::msg)?)
+            }
+            Config::Batch(config) => {
+                let (config, id, metrics) = (config.clone(), id.to_owned(), metrics.clone());
+                return Ok(Step::Gather(Box::new(move |next| config.build(&id, next, &metrics))));
+            }
+        };
+        Ok(Step::Process(step))
+    }
+
+    /// The settings of a memory limiter, if it is one: the budget of the agent is made from them.
+    #[must_use]
+    pub fn memory_limiter(&self) -> Option<&memory_limiter::Config> {
+        match self {
+            Config::MemoryLimiter(config) => Some(config),
+            _ => None,
+        }
+    }
+}

@@ -4,6 +4,9 @@
 pub mod otlp;
 
 use crate::component::components;
+use crate::settings::ComponentId;
+
+pub use otlp::{Inputs, Running};
 
 components! {
     /// The settings of a receiver.
@@ -40,3 +43,16 @@ components! {
 
 const BESIDE: &str = "run a Collector with this receiver beside the agent and let it send OTLP to the agent";
 const SEND_OTLP: &str = "let the application send OTLP; the `otlp` receiver takes it";
+
+impl Config {
+    /// Binds its ports and starts to take data.
+    ///
+    /// # Errors
+    ///
+    /// A port is taken, a certificate cannot be used, or an authenticator is missing. Nothing stays bound then.
+    pub fn start(&self, id: &ComponentId, inputs: Inputs<'_>) -> anyhow::Result<Running> {
+        match self {
+            Config::Otlp(config) => otlp::start(id, config, inputs),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The components of one plan, put together: senders, pipelines, guards, and the receivers once they are opened.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use futures_util::future::join_all;
+use tokio::time::Instant;
+use wire::Signal;
+
+use super::Identity;
+use crate::config::{Pipeline, Plan};
+use crate::extensions::Authenticators;
+use crate::net::server::Address;
+use crate::pipeline::sizing::Marks;
+use crate::pipeline::{Door, PipelinePlan, Pipelines, Sender, Step};
+use crate::processors;
+use crate::receivers;
+use crate::settings::ComponentId;
+use crate::telemetry::{Metrics, cgroup};
+
+/// Everything of one plan.
+pub(super) struct Assembly {
+    pub(super) plan: Plan,
+    pipelines: Pipelines,
+    authenticators: Authenticators,
+    metrics: Metrics,
+    /// Watch the memory for as long as they live.
+    _guards: Vec<processors::memory_limiter::Guard>,
+    receivers: Vec<(ComponentId, receivers::Running)>,
+}
+
+impl Assembly {
+    /// Builds all but the receivers; no port is bound.
+    pub(super) fn build(plan: Plan, identity: &Identity) -> Result<Assembly> {
+        let extensions = plan.extensions.iter().map(|(id, config)| (id, config));
+        let authenticators = Authenticators::open(extensions)?;
+        let total = cgroup::memory_total(cgroup::Limits::of_this_process());
+        let limiters: Vec<_> = plan.processors.values().filter_map(processors::Config::memory_limiter).collect();
+        // One budget for the agent: the strictest limiter's, as memory is one.
+        let marks = limiters.iter().map(|limiter| limiter.marks(total)).min_by_key(|marks| marks.soft);
+        let door = Door::new(marks.unwrap_or_else(|| Marks::by_default(total)).budget());
+        let guards = limiters.iter().map(|limiter| limiter.guard(&door, total)).collect();
+        // What is shown of these components ends with them, when another plan takes over.
+        let metrics = identity.metrics.scoped();
+        let senders = senders(&plan, &authenticators, &metrics)?;
+        let plans = plan.pipelines.iter().map(|pipeline| pipeline_plan(&plan, pipeline, &door, &metrics));
+        let plans = plans.collect::<Result<Vec<_>>>()?;
+        let pipelines = Pipelines::build(plans, senders, door, identity.ledger.clone(), metrics.clone())?;
+        Ok(Assembly { plan, pipelines, authenticators, _guards: guards, metrics, receivers: Vec::new() })
+    }
+
+    /// Opens the receivers. On an error none is open.
+    pub(super) fn open(&mut self) -> Result<()> {
+        let mut opened = Vec::new();
+        for (id, config) in &self.plan.receivers {
+            let intakes = Signal::ALL.map(|signal| self.pipelines.intake(&id.to_string(), signal));
+            let authenticator = |id: &ComponentId| self.authenticators.server(id);
+            let inputs = receivers::Inputs { intakes, authenticator: &authenticator, metrics: &self.metrics };
+            let running = config.start(id, inputs).with_context(|| format!("cannot start receiver `{id}`"))?;
+            opened.push((id.clone(), running));
+        }
+        self.receivers = opened;
+        Ok(())
+    }
+
+    /// Closes the receivers: requests under way have `grace` to end.
+    pub(super) async fn close(&mut self, grace: Duration) {
+        let stopping = std::mem::take(&mut self.receivers).into_iter().map(|(_, receiver)| receiver.stop(grace));
+        join_all(stopping).await;
+    }
+
+    /// Sends what is held until the deadline; returns the items that were left.
+    pub(super) async fn drain(&self, deadline: Instant) -> u64 {
+        self.pipelines.drain(deadline).await
+    }
+
+    pub(super) fn addresses(&self) -> Vec<(String, Address)> {
+        let of = |(id, receiver): &(ComponentId, receivers::Running)| {
+            receiver.addresses().map(|address| (id.to_string(), address.clone())).collect::<Vec<_>>()
+        };
+        self.receivers.iter().flat_map(of).collect()
+    }
+}
+
+/// One sender for each exporter and signal that pipelines name.
+fn senders(plan: &Plan, authenticators: &Authenticators, metrics: &Metrics) -> Result<Vec<Sender>> {
+    let mut senders: HashMap<(&ComponentId, Signal), Sender> = HashMap::new();
+    for pipeline in &plan.pipelines {
+        for id in &pipeline.exporters {
+            if senders.contains_key(&(id, pipeline.signal)) {
+                continue;
+            }
+            let config = plan.exporters.get(id).with_context(|| format!("exporter `{id}` is not in the plan"))?;
+            let credentials = |id: &ComponentId| authenticators.client(id);
+            let sender = config
+                .sender(id, pipeline.signal, &credentials, metrics)
+                .with_context(|| format!("cannot build exporter `{id}`"))?;
+            senders.insert((id, pipeline.signal), sender);
+        }
+    }
+    Ok(senders.into_values().collect())
+}
+
+fn pipeline_plan(plan: &Plan, pipeline: &Pipeline, door: &Door, metrics: &Metrics) -> Result<PipelinePlan> {
+    let step = |id: &ComponentId| -> Result<Step> {
+        let config = plan.processors.get(id).with_context(|| format!("processor `{id}` is not in the plan"))?;
+        config
+            .step(&id.to_string(), pipeline.signal, door, metrics)
+            .with_context(|| format!("cannot build processor `{id}`"))
+    };
+    let texts = |ids: &[ComponentId]| ids.iter().map(ToString::to_string).collect();
+    Ok(PipelinePlan {
+        id: pipeline.id.to_string(),
+        signal: pipeline.signal,
+        receivers: texts(&pipeline.receivers),
+        steps: pipeline.processors.iter().map(step).collect::<Result<_>>()?,
+        exporters: texts(&pipeline.exporters),
+    })
+}

@@ -33,5 +33,5 @@ pub use count::count;
 pub use edit::{Action, AttributeEditor, Edits, Item, Level, edit, splice};
 pub use signal::Signal;
 pub use skim::{Fault, MAX_DEPTH, Malformed, Skim, skim};
-pub use split::{Limits, Piece, split};
+pub use split::{Limits, Piece, split, split_at};
 pub use value::Value;

@@ -34,7 +34,6 @@ pub enum Step {
 pub struct Pipelines {
     door: Door,
     ledger: Ledger,
-    metrics: Metrics,
     pipelines: Vec<Pipeline>,
     senders: Vec<Sender>,
 }
@@ -58,13 +57,13 @@ impl Pipelines {
         senders: Vec<Sender>,
         door: Door,
         ledger: Ledger,
-        metrics: Metrics,
+        metrics: &Metrics,
     ) -> anyhow::Result<Pipelines> {
         let build = |plan| Pipeline::build(plan, &senders, &ledger);
         let pipelines = plans.into_iter().map(build).collect::<anyhow::Result<Vec<Pipeline>>>()?;
-        show_ledger(&ledger, &metrics);
-        show_budget(&door, &metrics);
-        Ok(Pipelines { door, ledger, metrics, pipelines, senders })
+        show_ledger(&ledger, metrics);
+        show_budget(&door, metrics);
+        Ok(Pipelines { door, ledger, pipelines, senders })
     }
 
     /// Where a receiver hands over one signal; `None` if no pipeline takes it from this receiver.
@@ -78,7 +77,7 @@ impl Pipelines {
         if entrances.is_empty() {
             return None;
         }
-        Some(Intake::new(receiver, signal, self.door.clone(), entrances, self.metrics.clone()))
+        Some(Intake::new(signal, self.door.clone(), entrances))
     }
 
     /// The ledger of these pipelines.

@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use wire::{Chain, Signal};
 
 use super::{Arrival, Batch, Budget, Full, Hold, Refusal, Rejected, Route, Segment, Ticket};
-use crate::telemetry::metric::PerSignal;
-use crate::telemetry::{Counter, Metrics, table};
 
 /// Lets data in while there is room. Clones are the same door.
 #[derive(Debug, Clone)]
@@ -24,18 +22,8 @@ pub struct Door {
 #[derive(Clone)]
 pub struct Intake {
     signal: Signal,
-    receiver: Arc<str>,
     door: Door,
     entrances: Arc<[Entrance]>,
-    metrics: Metrics,
-    counts: Counts,
-}
-
-/// What is counted for one transport of a receiver.
-#[derive(Clone, Default)]
-struct Counts {
-    accepted: Counter,
-    refused: Counter,
 }
 
 /// Where data enters one pipeline.
@@ -102,21 +90,8 @@ impl From<Full> for Refusal {
 impl Intake {
     /// The way from one receiver into the pipelines of one signal.
     #[must_use]
-    pub fn new(receiver: &str, signal: Signal, door: Door, entrances: Vec<Entrance>, metrics: Metrics) -> Intake {
-        let entrances = entrances.into();
-        Intake { signal, receiver: receiver.into(), door, entrances, metrics, counts: Counts::default() }
-    }
-
-    /// The same intake for one transport (`grpc`, `http`): from here on what is accepted and refused is counted.
-    #[must_use]
-    pub fn over(&self, transport: &str) -> Intake {
-        let labels = [("receiver", &*self.receiver), ("transport", transport)];
-        let counter = |rows: &'static PerSignal| self.metrics.counter(rows.of(self.signal), &labels);
-        let accepted = counter(&table::RECEIVER_ACCEPTED);
-        let refused = counter(&table::RECEIVER_REFUSED);
-        // Present at 0, as with the Collector; what fails is counted as refused.
-        counter(&table::RECEIVER_FAILED);
-        Intake { counts: Counts { accepted, refused }, ..self.clone() }
+    pub fn new(signal: Signal, door: Door, entrances: Vec<Entrance>) -> Intake {
+        Intake { signal, door, entrances: entrances.into() }
     }
 
     /// What it takes.
@@ -159,20 +134,14 @@ impl Intake {
         drop((bytes, origin));
         refused.extend(last.segment.accept(batch).await.err());
         match refused.into_iter().map(Rejected::refuse).reduce(Refusal::and) {
-            None => {
-                self.counts.accepted.add(items as u64);
-                Ok(())
-            }
-            Some(refusal) => {
-                self.counts.refused.add(items as u64);
-                Err(refusal)
-            }
+            None => Ok(()),
+            Some(refusal) => Err(refusal),
         }
     }
 }
 
 impl std::fmt::Debug for Intake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Intake({}, {})", self.receiver, self.signal)
+        write!(f, "Intake({})", self.signal)
     }
 }

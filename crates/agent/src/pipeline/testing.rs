@@ -48,7 +48,7 @@ impl Capture {
         let route = Route::new(vec![Ledger::new().line("test", "capture", signal)]);
         let end = End::Gather(Arc::clone(&capture) as Arc<dyn Gather>);
         let entrance = Entrance { route, segment: Arc::new(Segment::new(Vec::new(), end)) };
-        (Intake::new("test", signal, Door::new(Budget::new(bytes)), vec![entrance], Metrics::new()), capture)
+        (Intake::new(signal, Door::new(Budget::new(bytes)), vec![entrance]), capture)
     }
 
     /// Takes out what was captured.

@@ -14,6 +14,7 @@ use crate::component::{About, Component, Needs, Status};
 use crate::pipeline::sizing::Marks;
 use crate::pipeline::{Batch, Door, Process, Refusal, Rejected};
 use crate::settings::{GoDuration, Reader, settings};
+use crate::telemetry::metric::PerSignal;
 use crate::telemetry::{Counter, Metrics, table};
 
 settings! {
@@ -126,10 +127,12 @@ impl Config {
     #[must_use]
     pub fn build(&self, id: &str, signal: Signal, door: &Door, metrics: &Metrics) -> MemoryLimiter {
         let labels = [("processor", id)];
+        // Each count under its present and its former name: dashboards have both.
+        let counters = |rows: [&'static PerSignal; 2]| rows.map(|rows| metrics.counter(rows.of(signal), &labels));
         MemoryLimiter {
             door: door.clone(),
-            accepted: metrics.counter(table::MEMORY_LIMITER_ACCEPTED.of(signal), &labels),
-            refused: metrics.counter(table::MEMORY_LIMITER_REFUSED.of(signal), &labels),
+            accepted: counters([&table::MEMORY_LIMITER_ACCEPTED, &table::PROCESSOR_ACCEPTED]),
+            refused: counters([&table::MEMORY_LIMITER_REFUSED, &table::PROCESSOR_REFUSED]),
         }
     }
 
@@ -156,18 +159,18 @@ impl Config {
 #[derive(Debug)]
 pub struct MemoryLimiter {
     door: Door,
-    accepted: Counter,
-    refused: Counter,
+    accepted: [Counter; 2],
+    refused: [Counter; 2],
 }
 
 impl Process for MemoryLimiter {
     fn process(&self, batch: Batch) -> Result<Option<Batch>, Rejected> {
         let items = batch.items() as u64;
         if self.door.is_shut() {
-            self.refused.add(items);
+            self.refused.iter().for_each(|counter| counter.add(items));
             return Err(Rejected::back(batch, Refusal::memory()));
         }
-        self.accepted.add(items);
+        self.accepted.iter().for_each(|counter| counter.add(items));
         Ok(Some(batch))
     }
 }

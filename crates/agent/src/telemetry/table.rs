@@ -39,6 +39,10 @@ table! {
                 "Number of " " that the memory limiter let pass.";
             MEMORY_LIMITER_REFUSED: Counter Basic "otelcol_processor_memory_limiter_refused" ["processor"]
                 "Number of " " that the memory limiter refused.";
+            PROCESSOR_ACCEPTED: Counter Basic "otelcol_processor_accepted" ["processor"]
+                "Number of " " that the memory limiter let pass; the name before version 0.155 of the Collector.";
+            PROCESSOR_REFUSED: Counter Basic "otelcol_processor_refused" ["processor"]
+                "Number of " " that the memory limiter refused; the name before version 0.155 of the Collector.";
         }
         PROCESSOR_INCOMING_ITEMS: Counter Basic "otelcol_processor_incoming_items" "{items}" ["processor", "otel_signal"]
             "Number of items passed to the processor.";

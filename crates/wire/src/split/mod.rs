@@ -32,7 +32,10 @@ pub struct Piece {
 /// Takes a request apart. The pieces are in order, and there is at least one.
 #[must_use]
 pub fn split(signal: Signal, request: &Chain, limits: Limits) -> Vec<Piece> {
-    let mut filling = Filling::new(limits);
+    fill(signal, request, Filling::new(limits))
+}
+
+fn fill(signal: Signal, request: &Chain, mut filling: Filling) -> Vec<Piece> {
     let mut cursor = Cursor::new(request);
     while let Some(field) = cursor.header() {
         let len = field.end - field.content;
@@ -48,10 +51,22 @@ pub fn split(signal: Signal, request: &Chain, limits: Limits) -> Vec<Piece> {
     filling.finish()
 }
 
+/// Takes the first `items` of a request off; the rest, if there is one, is not taken apart any further.
+#[must_use]
+pub fn split_at(signal: Signal, request: &Chain, items: usize) -> (Piece, Option<Piece>) {
+    let mut filling = Filling::new(Limits { max_items: Some(items), max_bytes: None });
+    filling.cuts_once = true;
+    let mut pieces = fill(signal, request, filling).into_iter();
+    let nothing = || Piece { chain: Chain::new(), items: 0 };
+    (pieces.next().unwrap_or_else(nothing), pieces.next())
+}
+
 /// The pieces that are done, and the one that is being filled.
 struct Filling {
     max_items: usize,
     max_bytes: usize,
+    /// What is behind the first cut stays together.
+    cuts_once: bool,
     done: Vec<Piece>,
     piece: Assembly,
     items: usize,
@@ -63,6 +78,7 @@ impl Filling {
         Filling {
             max_items: limits.max_items.unwrap_or(usize::MAX).max(1),
             max_bytes: limits.max_bytes.unwrap_or(usize::MAX),
+            cuts_once: false,
             done: Vec::new(),
             piece: Assembly::default(),
             items: 0,
@@ -92,6 +108,9 @@ impl Filling {
         let piece = std::mem::take(&mut self.piece);
         self.done.push(Piece { chain: piece.finish(), items: self.items });
         (self.items, self.bytes) = (0, 0);
+        if self.cuts_once {
+            self.max_items = usize::MAX;
+        }
     }
 
     fn finish(mut self) -> Vec<Piece> {

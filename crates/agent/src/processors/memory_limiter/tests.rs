@@ -91,4 +91,6 @@ async fn the_door_is_shut_while_the_process_is_above_the_soft_limit() {
     let labels = [("processor", "memory_limiter")];
     assert_eq!(metrics.value(table::MEMORY_LIMITER_ACCEPTED.of(Signal::Logs), &labels), Some(3.0));
     assert_eq!(metrics.value(table::MEMORY_LIMITER_REFUSED.of(Signal::Logs), &labels), Some(5.0));
+    assert_eq!(metrics.value(table::PROCESSOR_ACCEPTED.of(Signal::Logs), &labels), Some(3.0));
+    assert_eq!(metrics.value(table::PROCESSOR_REFUSED.of(Signal::Logs), &labels), Some(5.0));
 }

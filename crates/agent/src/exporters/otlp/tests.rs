@@ -5,10 +5,14 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message as _;
+use testkit::backend::{Answer, Backend};
 use wire::{Chain, Signal};
 
 use super::endpoint::{Target, Url, Wrong};
-use crate::pipeline::{Deliver, Origin, Outcome, Parcel};
+use crate::exporters::{otlp_grpc, otlp_http};
+use crate::pipeline::{Deliver, Origin, Outcome, Parcel, Sender, testing};
+use crate::settings::read_text;
+use crate::telemetry::Metrics;
 
 /// A request with this many log records, each of about a hundred bytes, in slices of 1000 bytes.
 pub(in crate::exporters) fn logs(records: usize) -> Chain {
@@ -54,6 +58,49 @@ pub(in crate::exporters) fn error(outcome: Outcome) -> String {
         Outcome::Retry { error, .. } | Outcome::Refused { error, .. } => error,
         outcome => format!("{outcome:?}"),
     }
+}
+
+/// Both exporters, with everything that stands around them, towards a backend.
+fn senders(backend: &Backend) -> [Sender; 2] {
+    let yaml = format!("endpoint: {}\nretry_on_failure: {{initial_interval: 10ms}}\ntimeout: 2s", backend.url());
+    let grpc: otlp_grpc::Config = read_text(&yaml).unwrap();
+    let http: otlp_http::Config = read_text(&yaml).unwrap();
+    let (metrics, signal) = (Metrics::new(), Signal::Logs);
+    let exporter = otlp_grpc::Exporter::new(&grpc, None).unwrap();
+    let over_grpc = Sender::new("otlp_grpc", signal, &grpc.policy(), exporter, &[], &metrics);
+    let exporter = otlp_http::Exporter::new(&http, signal, None).unwrap();
+    let over_http = Sender::new("otlp_http", signal, &http.policy(), exporter, &[], &metrics);
+    [over_grpc, over_http]
+}
+
+async fn arrives(trouble: &[Answer], then: Answer, expected: usize) {
+    for exporter in 0..2 {
+        let backend = Backend::start().await.unwrap();
+        trouble.iter().for_each(|answer| backend.answer_next(answer.clone()));
+        backend.answer(then.clone());
+        let sender = &senders(&backend)[exporter];
+        sender.accept(testing::batch(Signal::Logs, logs(1000), 1000)).await.unwrap();
+        backend.wait_for(expected, std::time::Duration::from_secs(20)).await.unwrap();
+        assert_eq!(sender.drain().await, 0);
+        assert_eq!(backend.items_total(), expected, "{then:?}");
+        assert!(backend.complaints().is_empty(), "{:?}", backend.complaints());
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_large_for_the_backend_arrives_in_parts() {
+    arrives(&[], Answer::TooLargeOver(20_000), 1000).await;
+}
+
+#[tokio::test]
+async fn one_bad_record_does_not_take_the_others_with_it() {
+    arrives(&[], Answer::RefuseIfContains("/items/517 "), 999).await;
+}
+
+#[tokio::test]
+async fn a_batch_arrives_after_all_kinds_of_trouble() {
+    let trouble = [Answer::code(14, "not now"), Answer::Cut, Answer::status(503), Answer::CutEarly, Answer::Stall];
+    arrives(&trouble, Answer::Accept, 1000).await;
 }
 
 fn told<T: std::fmt::Debug>(parsed: Result<T, Wrong>) -> String {

@@ -116,6 +116,49 @@ async fn a_backend_that_stalls_costs_the_deadline_and_its_connection() {
     }
 }
 
+/// A server that answers each stream as it is told, in turn; on one connection after the other.
+async fn server_of_streams(answers: &'static [Option<h2::Reason>]) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut answers = answers.iter();
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((_request, mut respond))) = connection.accept().await {
+                match answers.next() {
+                    Some(Some(reason)) => respond.send_reset(*reason),
+                    _ => drop(respond.send_response(http::Response::new(()), true).unwrap()),
+                }
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_stream_that_was_refused_unseen_is_sent_again_at_once_but_only_once() {
+    use h2::Reason;
+    const REFUSED: Option<Reason> = Some(Reason::REFUSED_STREAM);
+    let check = async |answers: &'static [Option<Reason>], expected: &str| {
+        let told = told_of(&client(server_of_streams(answers).await, Protocol::Http2)).await;
+        assert!(told.contains(expected), "{answers:?}: {told}");
+    };
+    check(&[REFUSED, None], "200 OK").await;
+    check(&[REFUSED, REFUSED, None], "was lost before the answer came").await;
+    check(&[Some(Reason::INTERNAL_ERROR), None], "was lost before the answer came").await;
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_no_ping_is_given_up() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut options = options(listener.local_addr().unwrap(), Protocol::Http2);
+    let tenth = Duration::from_millis(100);
+    options.keepalive = Some(Keepalive { interval: tenth, timeout: tenth, while_idle: false });
+    let error = post(&Client::new(options).unwrap()).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Lost);
+    assert!(error.to_string().contains("keep-alive timed out"), "{error}");
+}
+
 #[tokio::test]
 async fn many_requests_at_once_share_one_http2_connection() {
     let backend = Backend::start().await.unwrap();

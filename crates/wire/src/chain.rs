@@ -121,3 +121,30 @@ impl<'a> IntoIterator for &'a Chain {
         self.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_slices_are_left_out() {
+        let chain: Chain = [Bytes::new(), Bytes::from_static(b"a"), Bytes::new()].into_iter().collect();
+        assert_eq!((chain.slices().len(), chain.len(), chain.is_empty()), (1, 1, false));
+    }
+
+    #[test]
+    fn one_slice_is_contiguous_without_a_copy() {
+        let bytes = Bytes::from(vec![1, 2, 3]);
+        assert_eq!(Chain::from(bytes.clone()).contiguous().as_ptr(), bytes.as_ptr());
+    }
+
+    #[test]
+    fn joining_puts_one_request_behind_the_other() {
+        let mut chain = Chain::from(vec![1, 2]);
+        chain.append(Chain::from(vec![3]));
+        chain.append(Chain::new());
+        assert_eq!(chain.len(), 3);
+        assert_eq!(&chain.contiguous()[..], [1, 2, 3]);
+        assert_eq!(chain.to_vec(), [1, 2, 3]);
+    }
+}

@@ -43,7 +43,18 @@ impl Patches {
         fill(&mut self.fill);
         let to = self.fill.len();
         self.grown += (to - from).cast_signed() - (end - start).cast_signed();
-        self.list.push(Patch { start, end, fill: (from, to) });
+        match self.list.last_mut() {
+            // Goes on where the last one ended.
+            Some(last) if last.end == start && last.fill.1 == from && last.fill.0 < from => {
+                (last.end, last.fill.1) = (end, to);
+            }
+            _ => self.list.push(Patch { start, end, fill: (from, to) }),
+        }
+    }
+
+    /// Makes room for so many bytes to put in, and the lengths around them.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.fill.reserve(bytes + 32);
     }
 
     /// Opens a message: its length stands from `length` to `content`, and it ends at `end`.

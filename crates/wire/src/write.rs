@@ -14,6 +14,7 @@ pub const LEN: u32 = 2;
 pub const FIXED32: u32 = 5;
 
 /// Appends a varint.
+#[inline]
 pub fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -72,9 +73,14 @@ pub fn length_prefixed(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
     out.push(0);
     fill(out);
     let len = out.len() - start - 1;
-    let mut prefix = Vec::with_capacity(10);
-    varint(&mut prefix, len as u64);
-    out.splice(start..=start, prefix);
+    match out.get_mut(start) {
+        Some(prefix) if len < 0x80 => *prefix = len as u8,
+        _ => {
+            let mut prefix = Vec::with_capacity(10);
+            varint(&mut prefix, len as u64);
+            out.splice(start..=start, prefix);
+        }
+    }
 }
 
 /// Appends the content of an `AnyValue`.

@@ -1,5 +1,7 @@
 //! One attribute list under the hands of an editor.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 use super::edits::{Action, Edits};
@@ -22,6 +24,8 @@ pub struct AttributeEditor<'a> {
     entries: SmallVec<[Entry; 16]>,
     // New `KeyValue`s, one behind the other.
     fresh: Vec<u8>,
+    // Kept for the next value.
+    encoded: Vec<u8>,
     // Where new attributes go in the message: behind the last one, or at the end.
     behind: usize,
     changed: bool,
@@ -67,9 +71,18 @@ impl<'a> AttributeEditor<'a> {
         resource: view::Resource<'a>,
         scope: Option<view::Scope<'a>>,
     ) -> AttributeEditor<'a> {
-        let (entries, fresh) = (SmallVec::new(), Vec::new());
-        let mut editor =
-            AttributeEditor { message, number, item, resource, scope, entries, fresh, behind: 0, changed: false };
+        let mut editor = AttributeEditor {
+            message,
+            number,
+            item,
+            resource,
+            scope,
+            entries: SmallVec::new(),
+            fresh: Vec::new(),
+            encoded: Vec::new(),
+            behind: 0,
+            changed: false,
+        };
         editor.load();
         editor
     }
@@ -146,11 +159,13 @@ impl<'a> AttributeEditor<'a> {
 
     /// Does any of it; a deletion takes no notice of the value.
     pub fn set(&mut self, action: Action, key: &str, value: &Value) {
-        let mut encoded = Vec::new();
+        let mut encoded = std::mem::take(&mut self.encoded);
+        encoded.clear();
         if action != Action::Delete {
             write::message_field(&mut encoded, 2, |out| write::any_value(out, value));
         }
         self.act(action, key, &encoded);
+        self.encoded = encoded;
     }
 
     /// Does any of it to `key` with the value that `from` has now, whatever it is; nothing if `from` is absent.
@@ -189,6 +204,7 @@ impl<'a> AttributeEditor<'a> {
 
     /// Makes edits that were prepared.
     pub fn apply(&mut self, edits: &Edits) {
+        self.fresh.reserve(edits.bytes());
         for edit in edits.iter() {
             self.act(edit.action, &edit.key, &edit.value);
         }
@@ -220,7 +236,10 @@ impl<'a> AttributeEditor<'a> {
             return;
         };
         let start = self.fresh.len();
-        let old = self.content(entry.content).to_vec();
+        let old = match entry.content {
+            Content::Message(start, end) => Cow::Borrowed(self.message.get(start..end).unwrap_or_default()),
+            other => Cow::Owned(self.content(other).to_vec()),
+        };
         for field in Fields::new(&old).filter(|field| field.number != 2) {
             self.fresh.extend_from_slice(old.get(field.start..field.end).unwrap_or_default());
         }
@@ -289,6 +308,10 @@ impl<'a> AttributeEditor<'a> {
 
     /// Notes the changes, for a message whose content starts at `base` in the request.
     pub(super) fn note(&self, base: usize, patches: &mut Patches) {
+        if !self.changed {
+            return;
+        }
+        patches.reserve(self.fresh.len() + 4 * self.entries.len());
         for entry in &self.entries {
             let (start, end) = entry.original.unwrap_or((self.behind, self.behind));
             match entry.content {

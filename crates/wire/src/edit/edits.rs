@@ -81,6 +81,11 @@ impl Edits {
         self.list.push(Edit { action, key: key.into(), value: encoded.into() });
     }
 
+    /// How many bytes they put into a request at most.
+    pub(super) fn bytes(&self) -> usize {
+        self.list.iter().map(|edit| edit.key.len() + edit.value.len() + 8).sum()
+    }
+
     pub(super) fn iter(&self) -> std::slice::Iter<'_, Edit> {
         self.list.iter()
     }

@@ -86,3 +86,6 @@ impl std::fmt::Display for Fault {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The walk itself.
 
 use super::plan::{MESSAGES, Op, PLAN, Step, Table, unknown_field};
-use super::text::is_utf8;
+use super::text::{is_utf8, skip_plain_attributes};
 use super::{Fault, MAX_DEPTH, Malformed, Skim};
 use crate::Signal;
 use crate::fields::varint;
@@ -42,7 +42,7 @@ impl Walk {
         let mut rest = content;
         let mut data = Data::default();
         while let [tag, after @ ..] = rest {
-            let (step, after) = match table.steps.get(*tag as usize) {
+            let (step, after) = match table.steps.get(usize::from(*tag)) {
                 Some(step) => (*step, after),
                 None => long_tag(table, rest)?,
             };
@@ -50,55 +50,72 @@ impl Walk {
                 Op::Fixed64 => after.get(8..).ok_or_else(|| stop(Fault::Length, rest))?,
                 Op::Fixed32 => after.get(4..).ok_or_else(|| stop(Fault::Length, rest))?,
                 Op::Varint => skip_varint(after)?,
-                Op::Refuse => return Err(refuse(rest)),
-                _ => {
-                    let (content, next) = delimited(after)?;
-                    self.delimited(step, content, levels, &mut data, *tag)
-                        .map_err(|stop| Stop { behind: stop.behind + next.len(), ..stop })?;
+                Op::Bytes => delimited(after)?.1,
+                Op::Text => {
+                    let (text, next) = delimited(after)?;
+                    if !is_utf8(text) {
+                        return Err(stop(Fault::Utf8, after));
+                    }
                     next
                 }
+                Op::Id => {
+                    let (id, next) = delimited(after)?;
+                    if !id.is_empty() && id.len() != usize::from(step.next) {
+                        return Err(stop(Fault::Id, after));
+                    }
+                    next
+                }
+                Op::Packed64 => {
+                    let (numbers, next) = delimited(after)?;
+                    if !numbers.len().is_multiple_of(8) {
+                        return Err(stop(Fault::Length, after));
+                    }
+                    next
+                }
+                Op::PackedVarints => {
+                    let (numbers, next) = delimited(after)?;
+                    packed_varints(numbers).map_err(|stop| stop.before(next))?;
+                    next
+                }
+                Op::KeyValue => {
+                    // An attribute and its value are two levels.
+                    let next = if levels >= 2 { skip_plain_attributes(*tag, rest) } else { rest };
+                    if next.len() < rest.len() { next } else { self.nested(after, step.next, levels)? }
+                }
+                Op::Message => self.nested(after, step.next, levels)?,
+                Op::Resource => {
+                    self.resources += 1;
+                    self.nested(after, step.next, levels)?
+                }
+                Op::Item => {
+                    self.items += 1;
+                    self.nested(after, step.next, levels)?
+                }
+                Op::Data => {
+                    // The low seven bits are all of the tag, also if it is written longer than it needs to be.
+                    data.begin(tag & 0x7f, &mut self.items);
+                    self.nested(after, step.next, levels)?
+                }
+                Op::Refuse => return Err(refuse(rest)),
             };
         }
         Ok(())
     }
 
-    /// Checks the content of a field of wire type 2.
+    /// Walks the message whose length stands at the front of `rest`; gives what stands behind it.
     #[inline]
-    fn delimited(&mut self, step: Step, content: &[u8], levels: usize, data: &mut Data, tag: u8) -> Result<(), Stop> {
-        match step.op {
-            Op::Text if !is_utf8(content) => return Err(stop(Fault::Utf8, content)),
-            Op::Id if !content.is_empty() && content.len() != step.next as usize => {
-                return Err(stop(Fault::Id, content));
-            }
-            Op::Packed64 if !content.len().is_multiple_of(8) => return Err(stop(Fault::Length, content)),
-            Op::PackedVarints => return packed_varints(content),
-            Op::KeyValue => return self.key_value(content, step.next, levels),
-            Op::Message => return self.nested(content, step.next, levels),
-            Op::Item => {
-                self.items += 1;
-                return self.nested(content, step.next, levels);
-            }
-            Op::Resource => {
-                self.resources += 1;
-                return self.nested(content, step.next, levels);
-            }
-            Op::Data => {
-                // The low seven bits are all of the tag, also if it is written longer than it needs to be.
-                data.begin(tag & 0x7f, &mut self.items);
-                return self.nested(content, step.next, levels);
-            }
-            _ => {}
-        }
-        Ok(())
+    fn nested<'a>(&mut self, rest: &'a [u8], next: u8, levels: usize) -> Result<&'a [u8], Stop> {
+        let (content, behind) = delimited(rest)?;
+        let levels = levels.checked_sub(1).ok_or_else(|| stop(Fault::Depth, rest))?;
+        self.message(content, table(next), levels).map_err(|stop| stop.before(behind))?;
+        Ok(behind)
     }
+}
 
-    fn nested(&mut self, content: &[u8], next: u8, levels: usize) -> Result<(), Stop> {
-        let levels = levels.checked_sub(1).ok_or_else(|| stop(Fault::Depth, content))?;
-        self.message(content, table(next), levels)
-    }
-
-    fn key_value(&mut self, content: &[u8], next: u8, levels: usize) -> Result<(), Stop> {
-        self.nested(content, next, levels)
+impl Stop {
+    /// The same place, seen from the message around, in which `behind` follows.
+    fn before(self, behind: &[u8]) -> Stop {
+        Stop { behind: self.behind + behind.len(), what: self.what }
     }
 }
 
@@ -126,6 +143,7 @@ impl Data {
 fn delimited(rest: &[u8]) -> Result<(&[u8], &[u8]), Stop> {
     let (len, after) = match rest {
         [len, after @ ..] if *len < 0x80 => (usize::from(*len), after),
+        [low, high, after @ ..] if *high < 0x80 => (usize::from(*low & 0x7f) | usize::from(*high) << 7, after),
         _ => long_length(rest)?,
     };
     after.split_at_checked(len).ok_or_else(|| stop(Fault::Length, rest))

@@ -42,7 +42,8 @@ fn edits(list: &[(Action, &str, &str)]) -> Edits {
     edits
 }
 
-fn check(request: Vec<u8>, list: &[(Action, &str, &str)], expected: &[&str]) {
+fn check(request: impl Into<Vec<u8>>, list: &[(Action, &str, &str)], expected: &[&str]) {
+    let request = request.into();
     let spliced = splice(Signal::Traces, &Chain::from(request.clone()), &edits(list));
     assert_eq!(attributes(&spliced), expected);
     // And the same with a slice for every byte.

@@ -46,7 +46,7 @@ impl Assembly {
         let senders = senders(&plan, &authenticators, &metrics)?;
         let plans = plan.pipelines.iter().map(|pipeline| pipeline_plan(&plan, pipeline, &door, &metrics));
         let plans = plans.collect::<Result<Vec<_>>>()?;
-        let pipelines = Pipelines::build(plans, senders, door, identity.ledger.clone(), metrics.clone())?;
+        let pipelines = Pipelines::build(plans, senders, door, identity.ledger.clone(), &metrics)?;
         Ok(Assembly { plan, pipelines, authenticators, _guards: guards, metrics, receivers: Vec::new() })
     }
 

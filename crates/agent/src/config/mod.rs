@@ -106,7 +106,7 @@ fn read_tree(request: &Request, world: &World<'_>, sources: &mut Sources, proble
     let mut tree = trees.into_iter().reduce(merge::merge)?;
     if tree.entries().is_empty() {
         let remedy = "a configuration has at least `receivers`, `exporters` and `service`";
-        problems.error("", nowhere, "empty configuration file", remedy);
+        problems.error("", tree.place, "empty configuration file", remedy);
         return None;
     }
     expand::expand(&mut tree, world.variable, sources, problems).then_some(tree)

@@ -61,6 +61,7 @@ fn sources_are_merged_and_set_comes_last() {
     assert_eq!(
         lines(&loaded),
         "processors::memory_limiter::check_interval: 'check_interval' must be greater than zero; write `check_interval: 1s`\n\
+         processors::memory_limiter::limit_mib: 'limit_mib' or 'limit_percentage' must be greater than zero; write `limit_percentage: 80`\n\
          warning: processors::memory_limiter: `memory_limiter` is configured but no pipeline names it, so it is not started; add it to a pipeline, or remove it",
     );
     assert_eq!(plan, "None");

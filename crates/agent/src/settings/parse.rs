@@ -85,7 +85,8 @@ impl Builder<'_> {
             }
             self.take(event, place).ok()?;
         }
-        Some(self.root.take().unwrap_or_default())
+        let beginning = Place { file: self.file, line: 1, column: 1, start: 0, end: 0 };
+        Some(self.root.take().unwrap_or(Node { place: beginning, ..Node::default() }))
     }
 
     fn is_further_content(&self, event: &Event<'_>) -> bool {

@@ -15,7 +15,7 @@ pub(super) mod unused;
 use crate::settings::setting::place_below;
 use crate::settings::{Node, Place};
 
-/// The place of a path in the tree that the configuration was read from.
+/// The place of a path in the tree that the configuration was read from; its beginning for what is not written.
 fn place_of(tree: &Node, path: &str) -> Place {
-    place_below(tree, Place::NONE, path)
+    place_below(tree, tree.place, path)
 }

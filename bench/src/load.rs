@@ -9,8 +9,6 @@ use anyhow::{Context, Result, ensure};
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use prost::Message;
 use tokio::net::TcpStream;
 
 const CONNECTIONS: usize = 4;
@@ -38,14 +36,15 @@ pub(crate) struct Sent {
 
 /// Framed requests of 20 resources, made before the clock starts.
 pub(crate) fn requests(points: usize) -> Vec<Bytes> {
-    (0..20_u64).map(|resource| frame(&testkit::generate::metrics(resource, points))).collect()
+    (0..20).map(|resource| frame(&testkit::generate::sdk::metrics(resource, points).encode())).collect()
 }
 
-fn frame(request: &ExportMetricsServiceRequest) -> Bytes {
-    let mut framed = BytesMut::new();
+/// A message of gRPC: not compressed, its length, its bytes.
+pub(crate) fn frame(message: &[u8]) -> Bytes {
+    let mut framed = BytesMut::with_capacity(message.len() + 5);
     framed.put_u8(0);
-    framed.put_u32(u32::try_from(request.encoded_len()).expect("a test request is far below 4 GiB"));
-    request.encode(&mut framed).expect("a BytesMut grows");
+    framed.put_u32(u32::try_from(message.len()).expect("a request of a benchmark is far below 4 GiB"));
+    framed.put_slice(message);
     framed.freeze()
 }
 

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
-use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, metric};
+use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use prost::Message;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -80,12 +80,11 @@ async fn export(to: SocketAddr, mut queue: mpsc::Receiver<Vec<ResourceMetrics>>)
     tokio::spawn(connection);
     while let Some(batch) = gather(&mut queue).await {
         let mut sender = sender.clone();
-        let request = http::Request::post(
-            "http://localhost/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-        )
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .body(Full::new(encode(batch)))?;
+        let request =
+            http::Request::post("http://localhost/opentelemetry.proto.collector.metrics.v1.MetricsService/Export")
+                .header("content-type", "application/grpc")
+                .header("te", "trailers")
+                .body(Full::new(encode(batch)))?;
         tokio::spawn(async move {
             sender.ready().await?;
             sender.send_request(request).await?.into_body().collect().await
@@ -113,16 +112,7 @@ async fn gather(queue: &mut mpsc::Receiver<Vec<ResourceMetrics>>) -> Option<Vec<
 
 fn count(group: &ResourceMetrics) -> usize {
     let metrics = group.scope_metrics.iter().flat_map(|scope| &scope.metrics);
-    metrics
-        .map(|metric| match &metric.data {
-            Some(metric::Data::Gauge(gauge)) => gauge.data_points.len(),
-            Some(metric::Data::Sum(sum)) => sum.data_points.len(),
-            Some(metric::Data::Histogram(histogram)) => histogram.data_points.len(),
-            Some(metric::Data::ExponentialHistogram(histogram)) => histogram.data_points.len(),
-            Some(metric::Data::Summary(summary)) => summary.data_points.len(),
-            None => 0,
-        })
-        .sum()
+    metrics.map(testkit::generate::points).sum()
 }
 
 fn encode(resource_metrics: Vec<ResourceMetrics>) -> Bytes {
@@ -134,4 +124,3 @@ fn encode(resource_metrics: Vec<ResourceMetrics>) -> Bytes {
     request.encode(&mut framed).expect("a BytesMut grows");
     framed.freeze()
 }
-

@@ -92,10 +92,10 @@ impl Agent {
             self.go_back().await;
             return Err(error);
         }
-        if let Some(logs) = &self.identity.logs {
-            if let Err(error) = logs.apply(&next.plan.telemetry.logs.options()) {
-                warn!(error = format!("{error:#}"), "The log goes on with its old settings.");
-            }
+        if let Some(logs) = &self.identity.logs
+            && let Err(error) = logs.apply(&next.plan.telemetry.logs.options())
+        {
+            warn!(error = format!("{error:#}"), "The log goes on with its old settings.");
         }
         let old = std::mem::replace(&mut self.assembly, next);
         tokio::spawn(async move {

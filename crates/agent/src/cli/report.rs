@@ -15,7 +15,7 @@ pub(crate) fn log_problems(loaded: &Loaded) {
         match problem.severity {
             Severity::Error => tracing::error!(path = problem.path, place, remedy = problem.remedy, "{}", problem.what),
             Severity::Warning => {
-                tracing::warn!(path = problem.path, place, remedy = problem.remedy, "{}", problem.what)
+                tracing::warn!(path = problem.path, place, remedy = problem.remedy, "{}", problem.what);
             }
             Severity::Note => tracing::info!(path = problem.path, place, remedy = problem.remedy, "{}", problem.what),
         }

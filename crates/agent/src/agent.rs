@@ -16,7 +16,7 @@ use crate::config::Plan;
 use crate::net::server::Address;
 use crate::pipeline::Ledger;
 use crate::telemetry::logs::Logs;
-use crate::telemetry::{Health, Metrics, process};
+use crate::telemetry::{Health, Metrics, process, table};
 use assembly::Assembly;
 use pages::{Pages, Source};
 
@@ -44,7 +44,20 @@ impl Identity {
         if let Some(logs) = &logs {
             logs.register(&metrics);
         }
-        Identity { metrics, ledger: Ledger::new(), health: Health::starting(), logs, instance: process::instance_id() }
+        let ledger = Ledger::new();
+        ledger.register(&metrics);
+        for outcome in ["applied", "refused"] {
+            let _present_at_zero = metrics.counter(&table::CONFIG_RELOADS, &[("outcome", outcome)]);
+        }
+        Identity { metrics, ledger, health: Health::starting(), logs, instance: process::instance_id() }
+    }
+}
+
+impl Identity {
+    /// Counts a new configuration, whether it is in force now or was refused.
+    pub fn count_reload(&self, applied: bool) {
+        let outcome = if applied { "applied" } else { "refused" };
+        self.metrics.counter(&table::CONFIG_RELOADS, &[("outcome", outcome)]).add(1);
     }
 }
 

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::validate::print_problems;
 use super::{Sources, report};
 use crate::agent::{Agent, Identity};
-use crate::config::{self, Loaded, Request};
+use crate::config::{self, Loaded, Plan, Request};
 use crate::settings::GoDuration;
 use crate::telemetry::cgroup;
 use crate::telemetry::logs::{self, Logs};
@@ -159,20 +159,29 @@ async fn stop(agent: Agent, mut events: Events, timeout: Duration) {
     }
 }
 
+async fn change_over(agent: &mut Agent, plan: Plan) -> bool {
+    let Err(error) = agent.reload(plan).await else { return true };
+    let error = format!("{error:#}");
+    error!(error, "The new configuration cannot be started; the running one stays in force.");
+    false
+}
+
 /// Changes over to what was loaded, if it is good and something else. Returns its fingerprint.
 async fn reload(agent: &mut Agent, loaded: Loaded, reason: &str) -> u64 {
     info!(reason, "Loading the configuration");
     let fingerprint = loaded.sources.fingerprint();
     report::log_problems(&loaded);
-    match loaded.plan {
-        None => error!("The new configuration has errors; the running one stays in force."),
-        Some(plan) if plan == *agent.plan() => info!("The configuration means the same as before; nothing changes."),
-        Some(plan) => {
-            if let Err(error) = agent.reload(plan).await {
-                let error = format!("{error:#}");
-                error!(error, "The new configuration cannot be started; the running one stays in force.");
-            }
+    let applied = match loaded.plan {
+        None => {
+            error!("The new configuration has errors; the running one stays in force.");
+            false
         }
-    }
+        Some(plan) if plan == *agent.plan() => {
+            info!("The configuration means the same as before; nothing changes.");
+            true
+        }
+        Some(plan) => change_over(agent, plan).await,
+    };
+    agent.identity().count_reload(applied);
     fingerprint
 }

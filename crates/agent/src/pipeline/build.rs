@@ -61,7 +61,6 @@ impl Pipelines {
     ) -> anyhow::Result<Pipelines> {
         let build = |plan| Pipeline::build(plan, &senders, &ledger);
         let pipelines = plans.into_iter().map(build).collect::<anyhow::Result<Vec<Pipeline>>>()?;
-        show_ledger(&ledger, metrics);
         show_budget(&door, metrics);
         Ok(Pipelines { door, ledger, pipelines, senders })
     }
@@ -143,26 +142,6 @@ fn chain(steps: Vec<Step>, end: End) -> (Arc<Segment>, Vec<Arc<dyn Gather>>) {
         }
     }
     (Arc::new(Segment::new(processors, end)), gathers)
-}
-
-fn show_ledger(ledger: &Ledger, metrics: &Metrics) {
-    let ledger = ledger.downgrade();
-    metrics.on_collect(move |sink| {
-        for entry in ledger.upgrade().map(|ledger| ledger.entries()).unwrap_or_default() {
-            let labels = [
-                ("pipeline", entry.pipeline.as_str()),
-                ("exporter", entry.exporter.as_str()),
-                ("otel_signal", entry.signal.name()),
-            ];
-            sink.set(&table::LEDGER_ACCEPTED, &labels, entry.accepted);
-            sink.set(&table::LEDGER_SENT, &labels, entry.sent);
-            sink.set(&table::LEDGER_HELD, &labels, entry.held);
-            for (reason, items) in entry.dropped_by_reason() {
-                let labels = [&labels[..], &[("reason", reason.name())]].concat();
-                sink.set(&table::LEDGER_DROPPED, &labels, items);
-            }
-        }
-    });
 }
 
 fn show_budget(door: &Door, metrics: &Metrics) {

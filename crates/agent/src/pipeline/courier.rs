@@ -12,7 +12,7 @@ use wire::Signal;
 use super::deliver::DynDeliver;
 use super::retry::{self, Waits};
 use super::{Batch, Fault, Outcome, Parcel, Reason, Refusal, Stop, apart};
-use crate::telemetry::{Counter, Gauge, Metrics, table};
+use crate::telemetry::{Counter, Gauge, Histogram, Metrics, table};
 
 /// How many requests more than one a refused batch may cost. It takes 26 to find one bad item among 8192.
 const MOST_EFFORT: usize = 64;
@@ -36,11 +36,16 @@ pub(super) struct Courier {
 /// The exporter's own metrics.
 pub(super) struct Counts {
     sent: Counter,
+    sent_bytes: Counter,
     send_failed: Counter,
     pub(super) enqueue_failed: Counter,
     retries: Counter,
     taken_apart: Counter,
     in_flight: Gauge,
+    /// Items of each batch that was put into the queue.
+    pub(super) enqueued: Histogram,
+    /// Items of each batch that the queue itself has joined.
+    pub(super) joined: Histogram,
 }
 
 /// How many more requests the next refused batch may cost. Where every item is refused, taking apart only multiplies the
@@ -66,11 +71,14 @@ impl Counts {
         let data_type = [("exporter", exporter), ("data_type", signal.name())];
         Counts {
             sent: metrics.counter(table::EXPORTER_SENT.of(signal), &labels),
+            sent_bytes: metrics.counter(&table::EXPORTER_SENT_BYTES, &ours),
             send_failed: metrics.counter(table::EXPORTER_SEND_FAILED.of(signal), &labels),
             enqueue_failed: metrics.counter(table::EXPORTER_ENQUEUE_FAILED.of(signal), &plain),
             retries: metrics.counter(&table::EXPORTER_RETRIES, &ours),
             taken_apart: metrics.counter(&table::EXPORTER_TAKEN_APART, &ours),
             in_flight: metrics.gauge(&table::EXPORTER_IN_FLIGHT, &data_type),
+            enqueued: metrics.histogram(&table::EXPORTER_ENQUEUE_SIZE, &plain),
+            joined: metrics.histogram(&table::EXPORTER_QUEUE_BATCH_SEND_SIZE, &plain),
         }
     }
 }
@@ -220,6 +228,7 @@ impl Courier {
 
     fn sent(&self, batch: Batch, rejected: usize) {
         self.counts.sent.add(batch.items() as u64);
+        self.counts.sent_bytes.add(batch.body.len() as u64);
         batch.ticket.sent_but(rejected);
     }
 

@@ -10,6 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wire::Signal;
 
+use crate::telemetry::metrics::Sink;
+use crate::telemetry::{Metrics, table};
+
 /// All lines of an agent. Clones are the same ledger.
 #[derive(Clone, Default)]
 pub struct Ledger {
@@ -140,6 +143,16 @@ impl Ledger {
         lines.iter().map(|line| line.entry()).collect()
     }
 
+    /// Shows every line in `metrics`. Once for the life of the ledger.
+    pub fn register(&self, metrics: &Metrics) {
+        let ledger = self.downgrade();
+        metrics.on_collect(move |sink| {
+            for entry in ledger.upgrade().map(|ledger| ledger.entries()).unwrap_or_default() {
+                entry.show(sink);
+            }
+        });
+    }
+
     /// Items that are in the agent.
     #[must_use]
     pub fn held(&self) -> u64 {
@@ -210,6 +223,21 @@ impl Line {
 }
 
 impl Entry {
+    fn show(&self, sink: &mut Sink) {
+        let labels = [
+            ("pipeline", self.pipeline.as_str()),
+            ("exporter", self.exporter.as_str()),
+            ("otel_signal", self.signal.name()),
+        ];
+        sink.set(&table::LEDGER_ACCEPTED, &labels, self.accepted);
+        sink.set(&table::LEDGER_SENT, &labels, self.sent);
+        sink.set(&table::LEDGER_HELD, &labels, self.held);
+        for (reason, items) in self.dropped_by_reason() {
+            let labels = [&labels[..], &[("reason", reason.name())]].concat();
+            sink.set(&table::LEDGER_DROPPED, &labels, items);
+        }
+    }
+
     /// Items given up for this reason.
     #[must_use]
     pub fn dropped(&self, reason: Reason) -> u64 {

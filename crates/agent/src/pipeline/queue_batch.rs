@@ -111,6 +111,7 @@ impl Pending {
                 std::mem::replace(&mut self.receipts, last.into_iter().collect())
             }
         };
+        courier.counts.joined.record(batch.items() as u64);
         let worker = Arc::clone(workers).acquire_owned().await;
         let courier = Arc::clone(courier);
         tokio::spawn(async move {

@@ -7,6 +7,7 @@ use wire::Signal;
 use crate::component::components;
 use crate::pipeline::{Door, Process, Step};
 use crate::telemetry::Metrics;
+use counted::Counted;
 
 pub mod memory_limiter;
 
@@ -17,6 +18,8 @@ pub mod matching;
 pub mod resource;
 
 pub mod batch;
+
+mod counted;
 
 #[cfg(test)]
 mod tests;
@@ -78,7 +81,7 @@ impl Config {
                 return Ok(Step::Gather(Box::new(move |next| config.build(&id, next, &metrics))));
             }
         };
-        Ok(Step::Process(step))
+        Ok(Step::Process(Arc::new(Counted::new(step, id, signal, metrics))))
     }
 
     /// The settings of a memory limiter, if it is one: the budget of the agent is made from them.

@@ -39,7 +39,9 @@ fn sender(id: &str, policy: &Policy, fake: &Fake, metrics: &Metrics) -> Sender {
 
 fn build(plans: Vec<PipelinePlan>, senders: Vec<Sender>, metrics: &Metrics) -> Pipelines {
     let door = Door::new(Budget::new(1 << 20));
-    Pipelines::build(plans, senders, door, Ledger::new(), metrics).unwrap()
+    let ledger = Ledger::new();
+    ledger.register(metrics);
+    Pipelines::build(plans, senders, door, ledger, metrics).unwrap()
 }
 
 fn arrival(intake: &Intake, bytes: Bytes, items: usize) -> Arrival {

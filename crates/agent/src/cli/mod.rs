@@ -18,6 +18,9 @@ pub mod components;
 /// The configuration in force, and where each value comes from.
 pub mod print_config;
 
+/// The agent, an application and a backend in one process.
+mod demo;
+
 /// How problems and errors are told while the agent runs.
 mod report;
 
@@ -41,6 +44,8 @@ enum Command {
     /// Print the configuration in force, and where each value comes from
     #[command(alias = "print-initial-config")]
     PrintConfig(PrintConfig),
+    /// Start the agent on loopback with a backend and a small application, and show what happens
+    Demo(demo::Arguments),
     /// Print a script that completes the arguments in a shell
     Completions {
         /// The shell
@@ -120,6 +125,7 @@ pub fn main() -> ExitCode {
     };
     match arguments.command {
         None => run::main(&arguments.run),
+        Some(Command::Demo(arguments)) => demo::main(&arguments),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Arguments::command(), "otel-agent", &mut std::io::stdout());
             ExitCode::SUCCESS

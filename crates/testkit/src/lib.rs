@@ -5,3 +5,8 @@ pub mod backend;
 pub mod generate;
 
 pub mod pki;
+
+/// The agent as a child process.
+pub mod process;
+
+pub use process::AgentProcess;

@@ -46,7 +46,11 @@ impl From<Full> for InflateError {
 /// When the result would pass the cap, when there is no memory for it, or when the body is broken.
 pub fn inflate(encoding: Encoding, body: &Bytes, cap: usize, reserve: &mut dyn Reserve) -> Result<Bytes, InflateError> {
     if body.is_empty() {
-        return Ok(Bytes::new());
+        // What starts with a header is broken without one; the others are empty.
+        return match encoding {
+            Encoding::Gzip | Encoding::Zlib | Encoding::Snappy => Err(InflateError::Broken("EOF".to_owned())),
+            _ => Ok(Bytes::new()),
+        };
     }
     let output = Output { bytes: Vec::new(), cap, reserve };
     match encoding {

@@ -16,6 +16,7 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_STATUS_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 /// Why there is no message.
@@ -149,7 +150,7 @@ fn no_message() -> Status {
 }
 
 fn truncated() -> Status {
-    Status::new(Code::Internal, "unexpected EOF")
+    Status::new(Code::Unknown, "unexpected EOF")
 }
 
 fn unread(error: BodyError) -> NoMessage {
@@ -201,12 +202,35 @@ pub fn refuse_foreign(method: &Method, headers: &HeaderMap) -> Option<Response<B
         let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
         let what = format!("invalid gRPC request content-type \"{}\"", content_type.escape_ascii());
         (StatusCode::UNSUPPORTED_MEDIA_TYPE, Status::new(Code::InvalidArgument, what))
+    } else if let Some(timeout) = headers.get(GRPC_TIMEOUT).filter(|timeout| !is_timeout(timeout.as_bytes())) {
+        let what = format!("malformed grpc-timeout: {}", timeout.as_bytes().escape_ascii());
+        (StatusCode::BAD_REQUEST, Status::new(Code::Internal, what))
     } else {
         return None;
     };
     let mut response = refuse(&status);
     *response.status_mut() = http;
     Some(response)
+}
+
+/// Up to eight digits and a unit. The deadline itself is kept by the client, which resets its call when it has passed.
+fn is_timeout(timeout: &[u8]) -> bool {
+    match timeout.split_last() {
+        Some((unit, digits)) => {
+            matches!(unit, b'H' | b'M' | b'S' | b'm' | b'u' | b'n')
+                && (1..=8).contains(&digits.len())
+                && digits.iter().all(u8::is_ascii_digit)
+        }
+        None => false,
+    }
+}
+
+/// A call with a sub-type (`application/grpc+proto`) is answered with it.
+pub fn echo_content_type(request: &HeaderMap, response: &mut Response<Body>) {
+    let asked = request.get(CONTENT_TYPE).filter(|asked| asked.as_bytes().starts_with(b"application/grpc+"));
+    if let Some(asked) = asked {
+        response.headers_mut().insert(CONTENT_TYPE, asked.clone());
+    }
 }
 
 /// What a call to something that is not here is told, in grpc-go's words.

@@ -82,8 +82,8 @@ async fn every_encoding_is_inflated() {
 #[tokio::test]
 async fn what_is_not_one_whole_message_is_refused() {
     check(Bytes::new(), Encoding::Identity, Code::Internal).await;
-    check(Bytes::from_static(&[0, 0, 0]), Encoding::Identity, Code::Internal).await;
-    check(framed(0, 10, b"short"), Encoding::Identity, Code::Internal).await;
+    check(Bytes::from_static(&[0, 0, 0]), Encoding::Identity, Code::Unknown).await;
+    check(framed(0, 10, b"short"), Encoding::Identity, Code::Unknown).await;
     check(framed(0, 2, b"two and more"), Encoding::Identity, Code::Internal).await;
     check(framed(2, 1, b"x"), Encoding::Identity, Code::Internal).await;
     check(framed(1, 1, b"x"), Encoding::Identity, Code::Internal).await;
@@ -138,6 +138,14 @@ fn only_posts_of_grpc_are_calls() {
     assert_eq!(refused(Method::POST, "application/grpc-web"), Some(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     assert_eq!(refused(Method::POST, "application/x-protobuf"), Some(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     assert_eq!(refused(Method::GET, "application/grpc"), Some(StatusCode::METHOD_NOT_ALLOWED));
+    for (timeout, status) in
+        [("10S", None), ("12345678n", None), ("", Some(400)), ("soon", Some(400)), ("S", Some(400))]
+    {
+        let mut headers = headers("application/grpc");
+        headers.insert("grpc-timeout", HeaderValue::from_static(timeout));
+        let refused = refuse_foreign(&Method::POST, &headers).map(|answer| answer.status().as_u16());
+        assert_eq!(refused, status, "{timeout}");
+    }
 }
 
 #[test]

@@ -11,7 +11,9 @@ use super::door::{Door, NotTaken, Reason};
 use crate::net::body::{Limits, Pace};
 use crate::net::code::Code;
 use crate::net::grpc::Status;
-use crate::net::grpc::server::{NoMessage, answer, encoding, not_here, read_message, refuse, refuse_foreign};
+use crate::net::grpc::server::{
+    NoMessage, answer, echo_content_type, encoding, not_here, read_message, refuse, refuse_foreign,
+};
 use crate::net::reply::Body;
 use crate::net::server::{Address, Handle, Keepalive, Options, Peer};
 use crate::settings::ComponentId;
@@ -83,10 +85,12 @@ impl Calls {
             self.door.count(Reason::Malformed);
             return refusal;
         }
-        match self.export(head.uri.path(), &head.headers, &mut body, peer).await {
+        let mut response = match self.export(head.uri.path(), &head.headers, &mut body, peer).await {
             Ok(()) => answer(TAKEN),
             Err(status) => refuse(&status),
-        }
+        };
+        echo_content_type(&head.headers, &mut response);
+        response
     }
 
     async fn export(&self, path: &str, headers: &HeaderMap, body: &mut Incoming, peer: Peer) -> Result<(), Status> {

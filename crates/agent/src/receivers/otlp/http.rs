@@ -1,5 +1,6 @@
 //! OTLP over HTTP, as protobuf or JSON. A call over gRPC that comes to this port is served as well.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use http::header::CONTENT_ENCODING;
@@ -75,8 +76,8 @@ impl Port {
     /// Which signal, in which format and encoding. The order of these questions is the Collector's.
     fn find(&self, head: &Parts) -> Result<Found, Refused> {
         let encoding = self.encoding(&head.headers).map_err(Refused::Early)?;
-        let path = head.uri.path();
-        let known = self.paths.iter().find(|(_, known)| known == path).map(|(signal, _)| *signal);
+        let path = without_doubled_slashes(head.uri.path());
+        let known = self.paths.iter().find(|(_, known)| *known == path).map(|(signal, _)| *signal);
         match known.filter(|signal| self.door.intake(*signal).is_some()) {
             None => Err(Refused::NotFound),
             Some(_) if head.method != Method::POST => Err(Refused::WrongMethod),
@@ -142,6 +143,15 @@ impl Port {
         };
         Refused::Status(found.format, status)
     }
+}
+
+/// An endpoint that ends with a slash makes `//v1/traces`. The Collector redirects it, which not every client follows.
+fn without_doubled_slashes(path: &str) -> Cow<'_, str> {
+    let mut path = Cow::Borrowed(path);
+    while path.contains("//") {
+        path = Cow::Owned(path.replace("//", "/"));
+    }
+    path
 }
 
 /// What a request turned out to be.

@@ -64,6 +64,11 @@ async fn a_wrong_path_method_or_content_type_is_told_as_the_collector_tells_it()
     let port = bench.last();
     let answer = send(port, "POST", "/v1/other", &[PROTOBUF], b"").await;
     assert_eq!((answer.status, answer.text()), (404, "404 page not found\n"));
+    assert_eq!(
+        send(port, "POST", "//v1/logs", &[PROTOBUF], b"").await.status,
+        200,
+        "an endpoint with a slash at its end"
+    );
     // A signal that no pipeline takes.
     assert_eq!(send(port, "POST", "/v1/metrics", &[PROTOBUF], b"").await.status, 404);
     let answer = send(port, "GET", "/v1/logs", &[], b"").await;

@@ -12,6 +12,9 @@ pub mod otlp;
 /// To the log or to standard output.
 pub mod debug;
 
+/// To files.
+pub mod file;
+
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -29,6 +32,7 @@ components! {
         OtlpGrpc(otlp_grpc::Config),
         OtlpHttp(otlp_http::Config),
         Debug(debug::Config),
+        File(file::Config),
     }
     not_yet {
         "prometheus" => VIA,
@@ -82,6 +86,9 @@ impl Config {
             }
             Config::Debug(config) => {
                 Sender::new(&name, signal, &config.policy(), debug::Debug::new(config, id)?, &[], metrics)
+            }
+            Config::File(config) => {
+                Sender::new(&name, signal, &config.policy(), file::File::open(config)?, &[], metrics)
             }
         };
         Ok(sender)

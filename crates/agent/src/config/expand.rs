@@ -92,26 +92,13 @@ impl Expander<'_> {
             if !from.contains(&retrieved.from) {
                 from.push(retrieved.from.clone());
             }
-            let whole = uri == text;
-            match retrieved.node.value {
-                Yaml::Map(_) | Yaml::Seq(_) if whole => {
-                    // Keys and values keep their places if they have a file of their own.
-                    self.node(&mut retrieved.node, path, level + 1);
-                    return retrieved.node;
-                }
-                Yaml::Map(_) | Yaml::Seq(_) => {
-                    let what =
-                        format!("expanding {uri}: retrieved value does not have unambiguous string representation");
-                    self.error(path, at, what, "a list or a mapping can only be the whole value");
-                    return nothing();
-                }
-                Yaml::Str(_) => text = text.replace(&uri, &retrieved.text),
-                _ if whole => {
-                    let expansion = Some(Arc::new(Expansion { text: retrieved.text, from: from.join(", ") }));
-                    return Node { value: retrieved.node.value, place, expansion };
-                }
-                _ => text = text.replace(&uri, &retrieved.text),
+            if uri == text && !matches!(retrieved.node.value, Yaml::Str(_)) {
+                // Keys and values of a file keep their places. A string setting still sees the text.
+                self.node(&mut retrieved.node, path, level + 1);
+                let expansion = Some(Arc::new(Expansion { text: retrieved.text, from: from.join(", ") }));
+                return Node { expansion, ..retrieved.node };
             }
+            text = text.replace(&uri, &retrieved.text);
             if text.len() > MOST_VALUE_BYTES {
                 self.exhausted(path, place);
                 return nothing();
@@ -204,8 +191,6 @@ impl Expander<'_> {
                 return None;
             }
         };
-        // A line break at the end of a file belongs to the file, not to the value in it.
-        let text = text.trim_end_matches(['\n', '\r']).to_owned();
         let from = format!("file {file}");
         let mut problems = Problems::default();
         let id = self.sources.add(file, text.clone());
@@ -356,7 +341,8 @@ mod tests {
         check("${env:NESTED}", "Str(\"a\") (a)");
         check("${env:QUOTED}", "Str(\"\\\"q\\\"\") (\"q\")");
         check("${env:BAD}", "Str(\"[unclosed\") ([unclosed)");
-        check("${MAP}", "{x: Int(1)}");
+        check("${MAP}", "{x: Int(1)} ({x: 1})");
+        check("x${MAP}", "Str(\"x{x: 1}\") (x{x: 1})");
         check("${yaml:5}", "Int(5) (5)");
         check("a$$b", "Str(\"a$b\")");
         check("$${A}", "Str(\"${A}\")");
@@ -371,10 +357,6 @@ mod tests {
         check(
             "${NO}",
             "Null () | warning: the environment variable `NO` is not set, so the value is empty; set it, or write a default: `${env:NO:-…}`",
-        );
-        check(
-            "x${MAP}",
-            "Null | expanding ${MAP}: retrieved value does not have unambiguous string representation; a list or a mapping can only be the whole value",
         );
         check(
             "${env:1X}",
@@ -407,6 +389,16 @@ mod tests {
         assert_eq!(find_uri("a} ${b}"), Some("${b}"));
         assert_eq!(find_uri("$${a} ${b}"), None);
         assert_eq!(find_uri("${a"), None);
+    }
+
+    #[test]
+    fn the_line_break_at_the_end_of_a_file_stays_with_its_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("value").display().to_string();
+        std::fs::write(&path, "text\n").unwrap();
+        check(&format!("${{file:{path}}}"), "Str(\"text\\n\") (text\n)");
+        std::fs::write(&path, "5\n").unwrap();
+        check(&format!("${{file:{path}}}"), "Int(5) (5\n)");
     }
 
     #[test]

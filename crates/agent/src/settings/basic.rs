@@ -23,7 +23,7 @@ impl Setting for bool {
 
 impl Setting for String {
     fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
-        if let (Some(text), false) = (node.text(), matches!(node.value, Yaml::Map(_) | Yaml::Seq(_))) {
+        if let Some(text) = node.text() {
             return Some(text.to_owned());
         }
         match &node.value {
@@ -47,6 +47,8 @@ impl Setting for String {
     fn shape() -> Shape {
         Shape::plain("a string", "text")
     }
+
+    const SPLITS_AT_COMMAS: bool = true;
 }
 
 impl Setting for f64 {

@@ -20,11 +20,11 @@ impl<T: Setting> Setting for Option<T> {
 }
 
 impl<T: Setting> Setting for Vec<T> {
-    /// Reads a list. A string is a list separated by commas, as in the Collector.
+    /// Reads a list. A string is a list of strings separated by commas, as in the Collector.
     fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
         let items = match (&node.value, node.text()) {
             (Yaml::Seq(items), _) => items.clone(),
-            (Yaml::Str(_) | Yaml::Null, Some(text)) => split_at_commas(text, node),
+            (Yaml::Str(_) | Yaml::Null, Some(text)) if T::SPLITS_AT_COMMAS => split_at_commas(text, node),
             _ => {
                 cx.unexpected(&Self::shape());
                 return None;
@@ -47,7 +47,11 @@ impl<T: Setting> Setting for Vec<T> {
 }
 
 impl<T: Setting> Setting for BTreeMap<String, T> {
+    /// Reads a mapping, or the Collector's other form for headers: a list of `{name: …, value: …}`.
     fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+        if matches!(node.value, Yaml::Seq(_)) {
+            return read_pairs(node, cx);
+        }
         if !matches!(node.value, Yaml::Map(_) | Yaml::Null) {
             cx.unexpected(&Self::shape());
             return None;
@@ -70,6 +74,24 @@ impl<T: Setting> Setting for BTreeMap<String, T> {
         let name = format!("a map of {}", plural(&value.name));
         Shape { name, example: format!("{{key: {}}}", value.example), section: value.section }
     }
+}
+
+fn read_pairs<T: Setting>(node: &Node, cx: &mut Reader<'_>) -> Option<BTreeMap<String, T>> {
+    let mut read = Vec::new();
+    for (index, item) in node.items().iter().enumerate() {
+        let mut cx = cx.item(index, item);
+        let pair = match (item.get("name").and_then(Node::text), item.entry("value"), item.entries().len()) {
+            (Some(name), Some(entry), 2) => {
+                T::read(&entry.value, &mut cx.inside(entry)).map(|value| (name.to_owned(), value))
+            }
+            _ => {
+                cx.unexpected(&BTreeMap::<String, T>::shape());
+                None
+            }
+        };
+        read.push(pair);
+    }
+    read.into_iter().collect()
 }
 
 fn split_at_commas(text: &str, whole: &Node) -> Vec<Node> {

@@ -59,4 +59,6 @@ impl Setting for Secret {
     fn shape() -> Shape {
         Shape::plain("a string", "${env:TOKEN}")
     }
+
+    const SPLITS_AT_COMMAS: bool = true;
 }

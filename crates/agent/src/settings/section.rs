@@ -14,6 +14,8 @@ pub struct Listing {
     pub unsupported: &'static [(&'static str, &'static str)],
     /// Keys of the Collector that are accepted and change nothing, with the reason.
     pub ignored: &'static [(&'static str, &'static str)],
+    /// Keys that the Collector had once and refuses now, with what to write instead.
+    pub removed: &'static [(&'static str, &'static str)],
 }
 
 impl Listing {
@@ -42,6 +44,10 @@ impl Listing {
         if let Some((key, instead)) = of(self.unsupported) {
             let what = format!("the Collector has the key `{key}`, otel-agent does not yet");
             cx.error_in(entry.place, key, what, *instead);
+            return false;
+        }
+        if let Some((key, instead)) = of(self.removed) {
+            cx.error_in(entry.place, key, format!("the Collector has removed the key `{key}`"), *instead);
             return false;
         }
         let remedy = match nearest(&entry.key, self.known.iter().copied()) {
@@ -138,12 +144,13 @@ pub fn read_word<T: Copy>(words: &[(&str, T)], node: &Node, cx: &mut Reader<'_>,
 ///     }
 ///     unsupported { "balancer_name" => "remove it; connections are balanced by the resolver" }
 ///     ignored { "min_gc_interval" => "there is no garbage collector here" }
+///     removed { "address" => "write `readers`" }
 ///     check Config::check
 /// }
 /// ```
 ///
 /// It yields the struct (Debug, Clone, PartialEq), `Default`, `Setting`, and the reference page. `unsupported`,
-/// `ignored` and `check` may be left out, but stand in this order. `check` names a function
+/// `ignored`, `removed` and `check` may be left out, but stand in this order. `check` names a function
 /// `fn(&Config, &mut Reader<'_>)` that is called once all keys are read; it reports with `cx.error_at("key", …)`.
 /// A keyword is listed as `r#type`.
 macro_rules! settings {
@@ -154,6 +161,7 @@ macro_rules! settings {
         }
         $(unsupported { $($refused:literal => $instead:literal),* $(,)? })?
         $(ignored { $($without_effect:literal => $reason:literal),* $(,)? })?
+        $(removed { $($gone:literal => $now:literal),* $(,)? })?
         $(check $check:path)?
     ) => {
         $(#[doc = $doc])*
@@ -174,6 +182,7 @@ macro_rules! settings {
                 known: &[$( $crate::settings::section::key_of(stringify!($field)) ),*],
                 unsupported: &[$( $( ($refused, $instead) ),* )?],
                 ignored: &[$( $( ($without_effect, $reason) ),* )?],
+                removed: &[$( $( ($gone, $now) ),* )?],
             };
         }
 

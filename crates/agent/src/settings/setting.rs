@@ -19,6 +19,9 @@ pub trait Setting: Sized {
 
     /// What it is, for problems and for the reference.
     fn shape() -> Shape;
+
+    /// Whether a list of it may be written as one string with commas, which the Collector allows for strings.
+    const SPLITS_AT_COMMAS: bool = false;
 }
 
 /// What a setting is, for problems and for the reference.

@@ -59,11 +59,14 @@ settings! {
         pub size: ByteSize = ByteSize::mib(20),
         /// A keyword.
         pub r#type: Option<u16> = None,
+        /// Numbers.
+        pub numbers: Vec<u32> = Vec::new(),
         /// A number.
         pub factor: f64 = 0.5,
     }
     unsupported { "proxy_url" => "set HTTPS_PROXY instead" }
     ignored { "gc" => "there is no garbage collector" }
+    removed { "old" => "write `name`" }
 }
 
 fn check(yaml: &str, expected: &str) {
@@ -89,6 +92,21 @@ fn reads_every_kind_of_value() {
     assert_eq!(outer.size, ByteSize::kib(1));
     assert_eq!(outer.r#type, Some(5));
     assert!((outer.factor - 1.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn lists_and_maps_have_a_second_form() {
+    let outer = read_text::<Outer>("endpoint: a:1\nheaders: [{name: k, value: v}]").unwrap();
+    assert_eq!(outer.headers["k"].expose(), "v");
+    check(
+        "endpoint: a:1\nheaders: [{nam: k}]",
+        "headers::0: expected a map of strings, found a mapping; write it like `{key: ${env:TOKEN}}`",
+    );
+    check(
+        "endpoint: a:1\nnumbers: 1,2",
+        "numbers: expected a list of whole numbers, found the string `1,2`; write it like `[1000]`",
+    );
+    check("endpoint: a:1\nold: 1", "old: the Collector has removed the key `old`; write `name`");
 }
 
 #[test]
@@ -158,7 +176,10 @@ fn writes_what_it_reads_and_hides_secrets() {
     let outer = read_text::<Outer>("endpoint: a:1\nheaders: {k: v}").unwrap();
     let Some(Yaml::Map(entries)) = outer.write() else { panic!("a section is written as a mapping") };
     let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
-    assert_eq!(keys, ["endpoint", "queue", "retry", "inner", "level", "name", "list", "headers", "size", "factor"]);
+    assert_eq!(
+        keys,
+        ["endpoint", "queue", "retry", "inner", "level", "name", "list", "headers", "size", "numbers", "factor"]
+    );
     assert_eq!(entries[7].value.get("k").unwrap().value, Yaml::Str("[REDACTED]".to_owned()));
     let section = Outer::shape().section.unwrap();
     assert_eq!(section.doc, "A section\nof two lines.");

@@ -139,8 +139,8 @@ settings! {
     unsupported {
         "views" => "remove it; drop series in the Prometheus scrape configuration (metric_relabel_configs)",
     }
-    ignored {
-        "address" => "the Collector removed it in v0.123; write \
+    removed {
+        "address" => "write \
             `readers: [{pull: {exporter: {prometheus: {host: 0.0.0.0, port: 8888}}}}]`",
     }
     check MetricsConfig::check

@@ -73,16 +73,16 @@ fn a_cut_by_bytes_keeps_requests_whole_where_it_can() {
     let bench = Bench::default();
     let mut joiner = Joiner::default();
     // Large enough not to be copied: each is a part of its own.
-    [0..500, 500..1000, 1000..1500].into_iter().for_each(|range| joiner.push(bench.ours(range)));
-    let two = 2 * bench.offer(500..1000).body.len() + 10;
+    [0..1000, 1000..2000, 2000..3000].into_iter().for_each(|range| joiner.push(bench.ours(range)));
+    let two = 2 * bench.offer(1000..2000).body.len() + 10;
     let first = joiner.cut(limits(0, two)).unwrap();
-    assert_eq!(first.items(), 1000);
+    assert_eq!(first.items(), 2000);
     first.ticket.sent();
     let small = joiner.cut(limits(0, 2000)).unwrap();
-    assert!(small.body.len() <= 2000 && small.items() < 500);
+    assert!(small.body.len() <= 2000 && small.items() < 1000);
     small.ticket.sent();
     joiner.take().unwrap().ticket.sent();
-    assert_eq!(bench.entry().sent, 1500);
+    assert_eq!(bench.entry().sent, 3000);
 }
 
 proptest! {

@@ -5,9 +5,11 @@ import http.client
 import json
 import subprocess
 import sys
+import tempfile
 from collections import Counter
+from pathlib import Path
 
-from harness import ledger, parts, ports
+from harness import generate, ledger, otlp, parts, ports, send
 from harness.backend import Backend
 from harness.program import Program
 from harness.runner import Run, add
@@ -156,6 +158,28 @@ def sdk(command, protocol: str, compression: str, exporter: str, run: Run) -> No
     assert last_sum(backend, "e2e_requests", endpoint="/items") == 200
 
 
+def grpc_java(compression: str, run: Run) -> None:
+    """grpc-java itself; the Java SDK's exporter brings a gRPC client of its own."""
+    backend = run.open(Backend())
+    program = run.start(["pipeline.yaml"], backend.env)
+    folder = Path(run.open(tempfile.TemporaryDirectory()))
+    requests = []
+    for at in range(10):
+        for signal in otlp.SIGNALS:
+            file = folder / f"{signal}-{at}"
+            file.write_bytes(generate.request(signal, at * 50, 50).SerializeToString())
+            requests.append(f"{signal}={file}")
+    target = parts.java_client()
+    done = subprocess.run(
+        ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{target}/classes:{target}/dependency/*", "e2e.Grpc",
+         str(program.port("GRPC")), compression, *requests], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout.count("answered") == 30, f"{done.stdout}{done.stderr}"
+    send.assert_each_once(backend, 500)
+    ledger.assert_balanced(program, traces=500, metrics=500, logs=500)
+
+
+for _compression in ("none", "gzip"):
+    add(f"clients/grpc-java {_compression}", functools.partial(grpc_java, _compression))
 for _protocol, _compression in [("grpc", "none"), ("grpc", "gzip"),
                                 ("http/protobuf", "none"), ("http/protobuf", "gzip"), ("http/protobuf", "deflate")]:
     add(f"clients/fastapi {_protocol} {_compression}", functools.partial(fastapi, _protocol, _compression), 90)

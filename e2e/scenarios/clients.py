@@ -3,6 +3,7 @@
 import functools
 import http.client
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ def sdk_environment(program: Program, protocol: str, compression: str) -> dict[s
         "OTEL_RESOURCE_ATTRIBUTES": CLIENT_RESOURCE,
         "OTEL_METRIC_EXPORT_INTERVAL": "300",
         "OTEL_METRIC_EXPORT_TIMEOUT": "250",
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "PATH": os.environ["PATH"],
     }
     if compression != "none":
         environment["OTEL_EXPORTER_OTLP_COMPRESSION"] = compression

@@ -19,7 +19,7 @@ def sender(exporter: str, compression: str, run: Run) -> None:
     between = run.open(Relay(program.port("GRPC")))
     collector = run.start(["pass.yaml"], {
         "BACKEND_GRPC_PORT": between.port, "BACKEND_HTTP_PORT": program.port("HTTP"),
-        "EXPORTER": exporter, "COMPRESSION": compression}, kind="collector")
+        "EXPORTER": exporter, compression_of(exporter): compression}, kind="collector")
     items = send.numbered(collector.port("GRPC"))
     check(backend, program, items)
     if exporter == "otlp":
@@ -33,7 +33,7 @@ def receiver(exporter: str, compression: str, run: Run) -> None:
     between = run.open(Relay(collector.port("GRPC")))
     program = run.start(["pipeline.yaml"], {
         "BACKEND_GRPC_PORT": between.port, "BACKEND_HTTP_PORT": collector.port("HTTP"),
-        "EXPORTER": exporter, "COMPRESSION": compression})
+        "EXPORTER": exporter, compression_of(exporter): compression})
     items = send.numbered(program.port("GRPC"))
     check(backend, program, items)
     if exporter == "otlp":
@@ -43,7 +43,7 @@ def receiver(exporter: str, compression: str, run: Run) -> None:
 def http_encoding(compression: str, run: Run) -> None:
     """client -> program -> backend, which sees the header"""
     backend = run.open(Backend())
-    program = run.start(["pipeline.yaml"], {**backend.env, "EXPORTER": "otlphttp", "COMPRESSION": compression})
+    program = run.start(["pipeline.yaml"], {**backend.env, "EXPORTER": "otlphttp", "HTTP_COMPRESSION": compression})
     items = send.numbered(program.port("HTTP"), protocol="http")
     check(backend, program, items)
     encodings = {request.encoding for request in backend.requests}
@@ -56,6 +56,11 @@ def check(backend: Backend, program, items: int) -> None:
         for item in backend.items(signal):
             check_resource(item.resource)
     ledger.assert_balanced(program, traces=items, metrics=items, logs=items)
+
+
+def compression_of(exporter: str) -> str:
+    """The variable by which the configuration files set it."""
+    return "COMPRESSION" if exporter == "otlp" else "HTTP_COMPRESSION"
 
 
 def expected_marks(compression: str) -> set[str]:

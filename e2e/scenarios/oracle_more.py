@@ -62,10 +62,14 @@ def observe_reception(run: Run, kind: str) -> Observed:
 def cors(program: Program, body: bytes) -> Observed:
     seen: Observed = {}
     for origin in ("https://a.example.com", "https://exact.test", "https://other.test", "http://a.example.com"):
-        asked = {"Origin": origin, "Access-Control-Request-Method": "POST",
-                 "Access-Control-Request-Headers": "content-type,x-custom"}
-        for name, method, headers, data in [("preflight", "OPTIONS", asked, b""),
-                                            ("request", "POST", {"Origin": origin, **corpus.PROTOBUF}, body)]:
+        asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        for name, method, headers, data in [
+            ("preflight for no header", "OPTIONS", asked, b""),
+            ("preflight for x-custom", "OPTIONS", {**asked, "Access-Control-Request-Headers": "x-custom"}, b""),
+            ("preflight for x-other", "OPTIONS", {**asked, "Access-Control-Request-Headers": "x-other"}, b""),
+            ("preflight for content-type", "OPTIONS", {**asked, "Access-Control-Request-Headers": "content-type,x-custom"}, b""),
+            ("request", "POST", {"Origin": origin, **corpus.PROTOBUF}, body),
+        ]:
             answer = raw.http_request(program.port("HTTP"), "/custom/traces", data, headers, method)
             seen[f"cors {name} from {origin}"] = {"status": answer.status} | {
                 header: answer.headers.get(f"access-control-{header}")

@@ -161,6 +161,7 @@ impl Server {
         let killed = CancellationToken::new();
         let address = listener.address().clone();
         let counts = Arc::new(Counts::default());
+        info!(server = options.name, endpoint = %address, "Listening");
         let shared =
             Shared { options, handler, counts: counts.clone(), draining: draining.clone(), killed: killed.clone() };
         tasks.spawn(accept(listener, Arc::new(shared), tasks.clone()));
@@ -195,7 +196,6 @@ impl Server {
 /// Accepts until the end. A connection above the limit is closed at once, so that its client sees it and tries again.
 async fn accept<H: Handle>(mut listener: Listener, shared: Arc<Shared<H>>, tasks: TaskTracker) {
     let room = Arc::new(Semaphore::new(shared.options.max_connections));
-    info!(address = %listener.address(), "{} listens", shared.options.name);
     while let Some(accepted) = shared.draining.run_until_cancelled(listener.accept()).await {
         let (stream, address): (Stream, _) = match accepted {
             Ok(accepted) => accepted,

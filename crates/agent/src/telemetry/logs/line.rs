@@ -30,7 +30,7 @@ impl Line {
 
     /// The component that a line is about; lines of different components are counted apart.
     pub(super) fn component(&self) -> Option<&str> {
-        self.fields.get("otelcol.component.id")?.as_str()
+        ["exporter", "receiver", "processor"].iter().find_map(|kind| self.fields.get(*kind)?.as_str())
     }
 
     /// The line as text, with the line feed.

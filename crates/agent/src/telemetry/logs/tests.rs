@@ -12,7 +12,7 @@ fn log_samples() {
     info!(endpoint = "127.0.0.1:4318", "Starting HTTP server");
     let cause = std::io::Error::other("connection refused");
     warn!(
-        otelcol.component.id = "otlp/backend",
+        exporter = "otlp/backend",
         error = &cause as &dyn std::error::Error,
         interval = ?Duration::from_secs(5),
         items = 12,
@@ -59,9 +59,9 @@ fn a_repeated_message_is_left_out_and_its_count_told_once() {
     let sampling = Sampling { tick: Duration::from_secs(10), initial: 2, thereafter: 20 };
     let capture = capture::start_with(Options { sampling: Some(sampling), ..Options::default() });
     for attempt in 1..=40 {
-        warn!(otelcol.component.id = "otlp", attempt, "Sender failed");
+        warn!(exporter = "otlp", attempt, "Sender failed");
     }
-    warn!(otelcol.component.id = "otlp/other", "Sender failed");
+    warn!(exporter = "otlp/other", "Sender failed");
     assert_eq!(capture.text().lines().count(), 2 + 1 + 1, "two, the twenty-second, and the other component's");
     capture.logs().sweep();
     assert_eq!(capture.text().lines().count(), 4, "the window has not passed");
@@ -70,7 +70,7 @@ fn a_repeated_message_is_left_out_and_its_count_told_once() {
     let last = text.lines().last().unwrap();
     assert_eq!(
         last,
-        "TIME\twarn\tSender failed (repeated 37 times in 10 s)\t{\"otelcol.component.id\": \"otlp\", \"attempt\": 40}"
+        "TIME\twarn\tSender failed (repeated 37 times in 10 s)\t{\"exporter\": \"otlp\", \"attempt\": 40}"
     );
     let metrics = Metrics::new();
     capture.logs().register(&metrics);

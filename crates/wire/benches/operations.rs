@@ -70,6 +70,11 @@ fn operations(criterion: &mut Criterion) {
                 (0..8).for_each(|_| joined.append(black_box(&chain).clone()));
                 drop(black_box(joined));
             });
+            let json = wire::json::from_protobuf(signal, &chain);
+            bench("to_json", &mut || drop(black_box(wire::json::from_protobuf(signal, black_box(&chain)))));
+            bench("from_json", &mut || {
+                let _ = black_box(wire::json::to_protobuf(signal, black_box(&json)));
+            });
             bench("decode_edit_encode", &mut || drop(black_box(decode_edit_encode(signal, black_box(&bytes)))));
         }
     }

@@ -105,6 +105,16 @@ fn what_is_missing_is_said_in_the_collectors_words() {
 }
 
 #[test]
+fn conditions_fit_the_signal_of_the_pipeline() {
+    check(
+        "processors: {attributes: {actions: [{key: a, action: delete}], include: {match_type: strict, log_bodies: [x]}}}\n\
+         service: {pipelines: {traces: {processors: [memory_limiter, attributes, batch]}}}",
+        "processors::attributes::include: log_bodies should not be specified for trace spans; attributes is in a \
+         pipeline of traces; give that one an `attributes` of its own",
+    );
+}
+
+#[test]
 fn pipelines_name_what_is_configured() {
     check(
         "service: {pipelines: {metrics: {}}}",

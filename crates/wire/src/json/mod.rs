@@ -17,7 +17,7 @@
 //! | `null` for the document | an empty request, as in the Collector |
 //! | nesting | at most 128 levels of objects and lists |
 //!
-//! The output is never longer than [`MAX_GROWTH`] times the input.
+//! The output is never longer than [`most_bytes`] says, and no more memory than that is taken for it.
 //!
 //! Writing follows the Collector: lowerCamelCase, 64-bit integers as strings, enums as numbers, ids as hexadecimal, zero
 //! values left out (but not in a `oneof` or `optional`), single messages always written, if only as `{}`. Fields that
@@ -33,9 +33,6 @@ mod write;
 
 #[cfg(test)]
 mod tests;
-
-/// How many bytes of protobuf a byte of JSON can become. `0,` in a list of doubles is eight bytes.
-pub const MAX_GROWTH: usize = 4;
 
 /// Why a JSON document is not an OTLP request, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +57,15 @@ impl fmt::Display for JsonError {
 }
 
 impl std::error::Error for JsonError {}
+
+/// How many bytes of protobuf a document can become at most: the permit to take before [`to_protobuf`].
+///
+/// Names, times and ids get shorter; only small numbers in lists get longer. `0,` in a list of doubles becomes eight bytes,
+/// so each comma counts for that many. Documents of SDKs become a third of their length.
+#[must_use]
+pub fn most_bytes(json: &[u8]) -> usize {
+    json.len() + 8 * (json.iter().filter(|byte| **byte == b',').count() + 1)
+}
 
 /// Translates an OTLP/JSON export request to protobuf.
 ///

@@ -7,8 +7,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::JsonError;
 use super::scalar::Scalar;
+use super::{JsonError, most_bytes};
 use crate::schema::{Field, Kind, Label, Message};
 use crate::write;
 
@@ -29,13 +29,14 @@ enum Step {
 
 /// Translates one document.
 pub(super) fn request(message: &'static Message, json: &[u8]) -> Result<Vec<u8>, JsonError> {
-    // OTLP/JSON is two to four times as long as the protobuf it stands for.
-    let mut output = Output { bytes: Vec::with_capacity(json.len() / 2), path: Vec::with_capacity(16) };
+    // Room for all there can be, so that the output never moves. What is not written to costs no memory.
+    let mut output = Output { bytes: Vec::with_capacity(most_bytes(json)), path: Vec::with_capacity(16) };
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     Object { output: &mut output, message }
         .deserialize(&mut deserializer)
         .and_then(|_| deserializer.end())
         .map_err(|error| explain(&error, &output))?;
+    output.bytes.shrink_to_fit();
     Ok(output.bytes)
 }
 

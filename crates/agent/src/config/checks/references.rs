@@ -74,6 +74,7 @@ fn check_pipeline(config: &Config, id: &ComponentId, pipeline: &PipelineConfig, 
     named.check(&receivers::Config::REGISTRY, &config.receivers, &pipeline.receivers);
     named.check(&processors::Config::REGISTRY, &config.processors, &pipeline.processors);
     named.check(&exporters::Config::REGISTRY, &config.exporters, &pipeline.exporters);
+    named.check_conditions(&pipeline.processors);
 }
 
 /// Checks the ids in one pipeline.
@@ -85,6 +86,22 @@ struct Named<'a> {
 }
 
 impl Named<'_> {
+    /// Conditions of processors on things that the signal does not have.
+    fn check_conditions(&mut self, processors: &[ComponentId]) {
+        for id in processors {
+            let written = self.config.processors.get(id).and_then(|written| written.config.as_ref());
+            let (Some(processors::Config::Attributes(attributes)), Some(signal)) = (written, self.signal) else {
+                continue;
+            };
+            if let Err((key, what)) = attributes.check_for(signal) {
+                let path = format!("processors::{id}::{key}");
+                let remedy =
+                    format!("{} is in a pipeline of {}; give that one an `attributes` of its own", id, signal.name());
+                self.problems.error(&path, place_of(&self.config.tree, &path), what, remedy);
+            }
+        }
+    }
+
     fn check<C>(&mut self, registry: &Registry<C>, written: &Components<C>, ids: &[ComponentId]) {
         for (index, id) in ids.iter().enumerate() {
             let about = registry.find(&id.kind).map(|known| known.about);

@@ -168,12 +168,11 @@ impl Door {
     }
 }
 
-/// JSON to protobuf. The result is shorter than the document, so the permit of the document covers it; both are held while
-/// one is made from the other.
+/// JSON to protobuf. Both are held while one is made from the other, and the result at the most it can be: it is shorter
+/// than the document, but for one that was made to be long.
 pub(super) fn transcode(signal: Signal, json: &[u8], hold: &mut Hold) -> Result<Bytes, NotJson> {
-    hold.grow(json.len()).map_err(NotJson::Full)?;
+    hold.grow(wire::json::most_bytes(json)).map_err(NotJson::Full)?;
     let bytes = Bytes::from(wire::json::to_protobuf(signal, json).map_err(NotJson::Malformed)?);
-    hold.cover(bytes.len()).map_err(NotJson::Full)?;
     hold.shrink_to(bytes.len());
     Ok(bytes)
 }

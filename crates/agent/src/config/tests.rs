@@ -148,6 +148,16 @@ fn components_of_the_collector_that_are_missing_are_told_apart_from_slips() {
 }
 
 #[test]
+fn what_is_not_indented_is_sent_to_its_section() {
+    check(
+        "batch:\npipelines: {}\nextra: 1",
+        "batch: unknown section `batch`; `batch` is a kind of processor; indent it below `processors:`\n\
+         pipelines: unknown section `pipelines`; indent it below `service:`\n\
+         extra: unknown section `extra`; the sections are receivers, processors, exporters, connectors, extensions, service",
+    );
+}
+
+#[test]
 fn former_names_work_with_a_note_and_are_kept() {
     let loaded = load(
         &[

@@ -107,12 +107,12 @@ fn refuse_unknown_section(entry: &Entry, cx: &mut Reader<'_>) {
     if SECTIONS.contains(&entry.key.as_str()) {
         return;
     }
-    let remedy = match nearest(&entry.key, SECTIONS) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if ["pipelines", "telemetry"].contains(&entry.key.as_str()) => {
-            format!("move it under `service:`, as `service: {{{}: …}}`", entry.key)
-        }
-        None => format!("the sections are {}", SECTIONS.join(", ")),
+    let kind = entry.key.split('/').next().unwrap_or_default().trim();
+    let remedy = match (nearest(&entry.key, SECTIONS), noun_of(kind)) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, Some(noun)) => format!("`{kind}` is a kind of {noun}; indent it below `{noun}s:`"),
+        (None, None) if ["pipelines", "telemetry"].contains(&kind) => "indent it below `service:`".to_owned(),
+        (None, None) => format!("the sections are {}", SECTIONS.join(", ")),
     };
     cx.error_in(entry.place, &entry.key, format!("unknown section `{}`", entry.key), remedy);
 }

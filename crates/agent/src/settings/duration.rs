@@ -188,8 +188,14 @@ impl Setting for GoDuration {
                 return None;
             }
         };
+        let origin = node.origin_in_words();
         parsed
-            .map_err(|what| cx.error(what, "write it like `200ms`, `10s` or `1m30s` (units: ns, us, ms, s, m, h)"))
+            .map_err(|what| {
+                cx.error(
+                    format!("{what}{origin}"),
+                    "write it like `200ms`, `10s` or `1m30s` (units: ns, us, ms, s, m, h)",
+                )
+            })
             .ok()
     }
 

@@ -107,7 +107,7 @@ impl Setting for Endpoint {
             cx.unexpected(&Self::shape());
             return None;
         };
-        let origin = node.expansion.as_ref().map(|expansion| format!(" (from {})", expansion.from)).unwrap_or_default();
+        let origin = node.origin_in_words();
         let remedy = "write it as `host:port`, for instance `localhost:4317` or `0.0.0.0:4317`";
         Endpoint::parse(text).map_err(|what| cx.error(format!("{what}{origin}"), remedy)).ok()
     }

@@ -83,7 +83,9 @@ impl Setting for ComponentId {
             cx.unexpected(&Self::shape());
             return None;
         };
-        ComponentId::parse(text).map_err(|what| cx.error(what, "write it as `type` or `type/name`")).ok()
+        let origin = node.origin_in_words();
+        let remedy = "write it as `type` or `type/name`";
+        ComponentId::parse(text).map_err(|what| cx.error(format!("{what}{origin}"), remedy)).ok()
     }
 
     fn write(&self) -> Option<Yaml> {

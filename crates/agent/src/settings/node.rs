@@ -121,10 +121,13 @@ impl Node {
             Yaml::Seq(_) => "a list".to_owned(),
             Yaml::Map(_) => "a mapping".to_owned(),
         };
-        match &self.expansion {
-            Some(expansion) => format!("{what} (from {})", expansion.from),
-            None => what,
-        }
+        what + &self.origin_in_words()
+    }
+
+    /// Where it comes from, for a message, when it is not what stands there: ` (from environment variable X)`.
+    #[must_use]
+    pub fn origin_in_words(&self) -> String {
+        self.expansion.as_ref().map(|expansion| format!(" (from {})", expansion.from)).unwrap_or_default()
     }
 }
 

@@ -22,7 +22,7 @@ use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter, WithExportCo
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider};
 use tokio::runtime::Handle;
 use wire::Signal;
 
@@ -144,7 +144,12 @@ impl Replica {
         let exporter = exporter.with_endpoint(at(Signal::Traces)).build()?;
         let soon = BatchConfigBuilder::default().with_scheduled_delay(load.export_every).build();
         let spans = BatchSpanProcessor::builder(exporter).with_batch_config(soon).build();
-        let traces = SdkTracerProvider::builder().with_resource(resource.clone()).with_span_processor(spans).build();
+        // Variables such as OTEL_TRACES_SAMPLER are for other applications of whoever tries the demo.
+        let traces = SdkTracerProvider::builder()
+            .with_sampler(Sampler::AlwaysOn)
+            .with_resource(resource.clone())
+            .with_span_processor(spans)
+            .build();
 
         let exporter = MetricExporter::builder().with_http().with_shared_http_client(client());
         let exporter = exporter.with_endpoint(at(Signal::Metrics)).build()?;

@@ -1,7 +1,6 @@
 //! What the operations cost, in bytes per second and time per request, beside a full decoder doing the same.
 //!
-//! `cargo bench -p wire` runs all; `cargo bench -p wire -- skim/metrics` some. For instructions instead of time:
-//! `cargo bench -p wire --bench operations -- --profile-time 1` under a profiler, or `benches/instructions.sh`.
+//! `cargo bench -p wire` runs all, `cargo bench -p wire -- skim/metrics` some.
 
 use std::hint::black_box;
 use std::time::Duration;

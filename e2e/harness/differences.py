@@ -1,7 +1,7 @@
 """Where the agent may differ from the Go Collector: the machine-readable side of docs/reference/differences.md."""
 
 import fnmatch
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -16,7 +16,7 @@ PAGE = parts.ROOT / "docs" / "reference" / "differences.md"
 class Difference:
     id: str
     cases: list[str]  # "case: aspect", with * and ?
-    seen: bool = False
+    seen: set[str] = field(default_factory=set)  # those of them that were found
 
 
 class Differences:
@@ -50,16 +50,16 @@ class Differences:
             raise AssertionError(f"{len(unlisted)} differences that are not listed:\n  " + "\n  ".join(unlisted))
 
     def _accepts(self, name: str) -> bool:
-        for difference in self.listed:
-            if any(fnmatch.fnmatchcase(name, pattern) for pattern in difference.cases):
-                difference.seen = True
-                return True
-        return False
+        found = [(difference, pattern) for difference in self.listed for pattern in difference.cases
+                 if fnmatch.fnmatchcase(name, pattern)]
+        for difference, pattern in found:
+            difference.seen.add(pattern)
+        return bool(found)
 
     def stale(self) -> str | None:
         """What is wrong with the list after a whole run, if anything."""
-        gone = [d.id for d in self.listed if not d.seen]
-        return f"listed in {LIST.name} but no longer found: {', '.join(gone)}; remove them" if gone else None
+        gone = [f"{d.id}: {pattern}" for d in self.listed for pattern in d.cases if pattern not in d.seen]
+        return f"listed in {LIST.name} but no longer found, so remove them:\n  " + "\n  ".join(gone) if gone else None
 
 
 def _short(value: Any) -> str:

@@ -77,22 +77,21 @@ def cors(program: Program, body: bytes) -> Observed:
     return seen
 
 
+# Taken by one of the two programs only, which the comparison of answers covers; here their lines would shift all others.
+_TAKEN_BY_ONE = ("null time", "int exponent", "duplicate member", "invalid UTF-8", "10000 levels of values", "10000 levels")
+
+
 def observe_file(run: Run, kind: str) -> Observed:
     folder = Path(run.open(tempfile.TemporaryDirectory()))
     output = folder / "out.json"
     program = run.start(["oracle.yaml", "oracle-file.yaml"], {"BACKEND_GRPC_PORT": 1, "BACKEND_HTTP_PORT": 1, "OUTPUT": output}, kind)
-    sent = [(name, signal, body) for name, (signal, body) in corpus.json_cases().items()
-            if "levels" not in name]
-    asked: list[str] = []
-    for name, signal, body in sent:
-        answer = raw.http_request(program.port("HTTP"), otlp.SIGNALS[signal].path, body, corpus.JSON)
-        if answer.status == 200:
-            asked.append(name)
+    for name, (signal, body) in corpus.json_cases().items():
+        if name not in _TAKEN_BY_ONE:
+            raw.http_request(program.port("HTTP"), otlp.SIGNALS[signal].path, body, corpus.JSON)
     for signal in otlp.SIGNALS.values():
         request = generate.request(signal.name, 0, 50, {**generate.RESOURCE, "list": ["a", 1, True, 1.5, b"\x01"], "map": {"a": {"b": 1}}, "none": None})
         answer = raw.http_request(program.port("HTTP"), signal.path, request.SerializeToString(), corpus.PROTOBUF)
         assert answer.status == 200, answer
-        asked.append(signal.name)
     assert program.terminate() == 0, program.tail()
     lines = output.read_text(errors="surrogateescape").splitlines()
     return {f"file {number}": {"line": shape(line)} for number, line in enumerate(lines)} | {"file": {"lines": len(lines)}}

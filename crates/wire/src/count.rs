@@ -11,7 +11,7 @@ pub fn count(signal: Signal, request: &[u8]) -> usize {
 }
 
 /// Items in the content of a `ResourceSpans`, `ResourceMetrics` or `ResourceLogs`.
-pub(crate) fn in_group(signal: Signal, group: &[u8]) -> usize {
+fn in_group(signal: Signal, group: &[u8]) -> usize {
     Fields::new(group).messages(2).map(|scope| in_scope(signal, scope)).sum()
 }
 

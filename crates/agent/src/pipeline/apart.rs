@@ -6,8 +6,17 @@ use super::Batch;
 
 /// Takes a batch apart so that no piece passes the limits. A single item that is too large is a piece of its own.
 pub(super) fn divide(batch: Batch, limits: Limits) -> Vec<Batch> {
+    if is_within(&batch, limits) {
+        return vec![batch];
+    }
     let pieces = wire::split(batch.signal, &batch.body, limits);
     deal(batch, pieces)
+}
+
+/// Whether there is nothing to take apart. Nearly always so, and the items are known without looking.
+fn is_within(batch: &Batch, limits: Limits) -> bool {
+    limits.max_items.is_none_or(|most| batch.items() <= most)
+        && limits.max_bytes.is_none_or(|most| batch.body.len() <= most)
 }
 
 /// The first `items` of a batch, and the rest if there is one.

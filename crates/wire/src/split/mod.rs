@@ -37,18 +37,35 @@ pub fn split(signal: Signal, request: &Chain, limits: Limits) -> Vec<Piece> {
 
 fn fill(signal: Signal, request: &Chain, mut filling: Filling) -> Vec<Piece> {
     let mut cursor = Cursor::new(request);
-    while let Some(field) = cursor.header() {
-        let len = field.end - field.content;
+    loop {
+        let before = cursor.clone();
+        let Some(field) = cursor.header() else {
+            return filling.finish();
+        };
         let is_group = field.number == 1 && field.delimited;
-        let items = if is_group { count::in_group(signal, &cursor.clone().take(len)) } else { 0 };
-        if items > 0 && !filling.fits(items, field.end - field.start) {
-            Levels::new(signal, &cursor.take_shared(len), &mut filling).take_apart();
+        let items = if is_group { items_in_group(signal, cursor.clone(), field.end) } else { 0 };
+        let len = field.end - field.start;
+        if items > 0 && !filling.fits(items, len) {
+            Levels::new(signal, &cursor.take_shared(field.end - field.content), &mut filling).take_apart();
         } else {
-            filling.take_whole(request, field.start, field.end, items);
+            filling.take_whole(before, field.end, items, len);
         }
         cursor.seek(field.end);
     }
-    filling.finish()
+}
+
+/// Counts the items in a group that may lie in several slices.
+fn items_in_group(signal: Signal, mut cursor: Cursor<'_>, end: usize) -> usize {
+    let mut items = 0;
+    while cursor.position() < end
+        && let Some(field) = cursor.header()
+    {
+        if field.number == 2 && field.delimited {
+            items += count::in_scope(signal, &cursor.clone().take(field.end - field.content));
+        }
+        cursor.seek(field.end);
+    }
+    items
 }
 
 /// Takes the first `items` of a request off; the rest, if there is one, is not taken apart any further.
@@ -92,15 +109,13 @@ impl Filling {
     }
 
     /// Takes a field that fits, or that cannot be taken apart.
-    fn take_whole(&mut self, request: &Chain, start: usize, end: usize, items: usize) {
-        if !self.fits(items, end - start) && self.bytes > 0 {
+    fn take_whole(&mut self, mut from: Cursor<'_>, end: usize, items: usize, bytes: usize) {
+        if !self.fits(items, bytes) && self.bytes > 0 {
             self.cut();
         }
-        let mut cursor = Cursor::new(request);
-        cursor.seek(start);
-        cursor.pour(end, &mut self.piece);
+        from.pour(end, &mut self.piece);
         self.items += items;
-        self.bytes += end - start;
+        self.bytes += bytes;
     }
 
     /// Ends the piece at hand.

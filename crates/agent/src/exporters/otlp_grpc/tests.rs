@@ -122,7 +122,7 @@ async fn what_keeps_a_request_from_an_answer_is_told_and_tried_again() {
 
     let backend = Backend::start().await.unwrap();
     backend.answer_next(Answer::Stall);
-    check(plain(backend.address(), "timeout: 100ms"), &format!("no answer from {} within", backend.address())).await;
+    check(plain(backend.address(), "timeout: 500ms"), &format!("no answer from {} within", backend.address())).await;
     backend.answer_next(Answer::Cut);
     check(plain(backend.address(), ""), "was lost before the answer came").await;
     let secure = exporter(&backend.address().to_string(), "tls: {insecure_skip_verify: true}");

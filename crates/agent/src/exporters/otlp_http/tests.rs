@@ -152,7 +152,7 @@ async fn https_works_over_http_2_and_http_1() {
 async fn what_keeps_a_request_from_an_answer_is_told_and_tried_again() {
     let backend = Backend::start().await.unwrap();
     backend.answer_next(Answer::Stall);
-    let outcome = deliver(&exporter(&backend.url(), "timeout: 100ms"), &logs(1), 1).await;
+    let outcome = deliver(&exporter(&backend.url(), "timeout: 500ms"), &logs(1), 1).await;
     assert_eq!(in_short(&outcome), "retry");
     assert!(error(outcome).contains("no answer from"));
     let address = backend.stop().await;

@@ -194,7 +194,7 @@ impl Setting for GoDuration {
                 cx.error(
                     format!("{what}{origin}"),
                     "write it like `200ms`, `10s` or `1m30s` (units: ns, us, ms, s, m, h)",
-                )
+                );
             })
             .ok()
     }

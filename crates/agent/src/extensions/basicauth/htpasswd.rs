@@ -1,6 +1,6 @@
 //! A list of users with their passwords, as the program `htpasswd` writes it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
@@ -25,15 +25,25 @@ enum Password {
 /// What proves that a name and password were right once: a fingerprint of them and of what they were checked against.
 type Fingerprint = [u8; 32];
 
-/// Passwords that were found right. A bcrypt hash takes a tenth of a second on purpose, far too much for each request of
-/// an SDK that sends every second.
+/// Passwords that were checked. A bcrypt hash takes a tenth of a second on purpose, far too much for each request of an SDK
+/// that sends every second, with the right password or with a wrong one that somebody forgot to change.
 #[derive(Default)]
 pub(super) struct Verified {
-    /// At most one for each user of the list.
-    seen: Mutex<HashMap<String, Fingerprint>>,
+    seen: Mutex<Seen>,
     /// Random for each process, so that fingerprints are of no use elsewhere.
     salt: RandomState,
 }
+
+#[derive(Default)]
+struct Seen {
+    /// At most one for each user of the list.
+    right: HashMap<String, Fingerprint>,
+    /// The latest ones, at most [`MOST_WRONG`].
+    wrong: VecDeque<Fingerprint>,
+}
+
+/// Enough for every misconfigured pod of a node.
+const MOST_WRONG: usize = 256;
 
 impl Users {
     /// Reads lines of `name:password`; a later line wins.
@@ -95,33 +105,42 @@ impl Verified {
     /// Whether the first list that has this name has it with this password.
     pub(super) fn check<'a>(&self, lists: impl IntoIterator<Item = &'a Users>, name: &str, password: &str) -> bool {
         let lists: Vec<_> = lists.into_iter().collect();
-        let Some(kept) = lists.iter().find_map(|list| list.0.get(name)) else {
-            // An unknown name takes as long as a wrong password, so that names cannot be found out.
-            if let Some(other) = lists.iter().find_map(|list| list.0.values().next()) {
-                let _ = other.matches(password);
-            }
-            return false;
-        };
-        let fingerprint = self.fingerprint(name, password, kept);
-        if self.known(name, &fingerprint) {
-            return true;
+        let listed = lists.iter().find_map(|list| list.0.get(name));
+        // An unknown name takes as long as a wrong password, so that names cannot be found out.
+        let Some(kept) = listed.or_else(|| lists.iter().find_map(|list| list.0.values().next())) else { return false };
+        let fingerprint = self.fingerprint(name, password, kept, listed.is_some());
+        if let Some(known) = self.known(name, &fingerprint) {
+            return known;
         }
-        let right = kept.matches(password);
-        if right {
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), fingerprint);
-        }
+        let right = kept.matches(password) && listed.is_some();
+        self.remember(name, fingerprint, right);
         right
     }
 
-    fn known(&self, name: &str, fingerprint: &Fingerprint) -> bool {
+    fn known(&self, name: &str, fingerprint: &Fingerprint) -> Option<bool> {
+        let same = |known: &Fingerprint| bool::from(known.as_slice().ct_eq(fingerprint.as_slice()));
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.get(name).is_some_and(|known| bool::from(known.as_slice().ct_eq(fingerprint.as_slice())))
+        if seen.right.get(name).is_some_and(same) {
+            return Some(true);
+        }
+        seen.wrong.iter().any(same).then_some(false)
     }
 
-    fn fingerprint(&self, name: &str, password: &str, kept: &Password) -> Fingerprint {
+    fn remember(&self, name: &str, fingerprint: Fingerprint, right: bool) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if right {
+            seen.right.insert(name.to_owned(), fingerprint);
+            return;
+        }
+        seen.wrong.truncate(MOST_WRONG - 1);
+        seen.wrong.push_front(fingerprint);
+    }
+
+    fn fingerprint(&self, name: &str, password: &str, kept: &Password, listed: bool) -> Fingerprint {
         let mut hasher = Sha256::new();
         hasher.update(self.salt.hash_one(0).to_le_bytes());
         hasher.update(self.salt.hash_one(1).to_le_bytes());
+        hasher.update([u8::from(listed)]);
         for part in [name.as_bytes(), password.as_bytes(), kept.bytes()] {
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part);

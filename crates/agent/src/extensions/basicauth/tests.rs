@@ -64,17 +64,33 @@ fn malformed_headers_are_refused_with_the_reason() {
 }
 
 #[test]
-fn a_slow_hash_is_computed_once_for_a_user() {
+fn a_slow_hash_is_computed_once_for_each_password_right_or_wrong() {
     let slow = format!("slow:{}", bcrypt::hash("secret", 9).unwrap());
-    let server = server(&slow);
-    let time = || {
-        let start = Instant::now();
-        assert!(server.authenticate(&header("slow", "secret")).is_ok());
-        start.elapsed()
+    let check = |name, password, right| {
+        let server = server(&slow);
+        let time = || {
+            let start = Instant::now();
+            assert_eq!(server.authenticate(&header(name, password)).is_ok(), right);
+            start.elapsed()
+        };
+        let first = time();
+        let later = (0..5).map(|_| time()).min().unwrap();
+        assert!(later < first / 4, "{name}: first {first:?}, later {later:?}");
     };
-    let first = time();
-    let later = (0..5).map(|_| time()).min().unwrap();
-    assert!(later < first / 4, "first {first:?}, later {later:?}");
+    check("slow", "secret", true);
+    check("slow", "wrong", false);
+    check("nobody", "secret", false);
+}
+
+#[test]
+fn a_flood_of_wrong_passwords_takes_bounded_memory_and_hides_no_right_one() {
+    let users = Users::parse("a:right").unwrap();
+    let verified = Verified::default();
+    for number in 0..1000 {
+        assert!(!verified.check([&users], "a", &format!("wrong {number}")));
+    }
+    assert!(verified.check([&users], "a", "right"));
+    assert!(verified.check([&users], "a", "right"));
 }
 
 #[test]
@@ -83,6 +99,8 @@ fn a_changed_file_shuts_out_the_old_password() {
     let verified = Verified::default();
     assert!(verified.check([&users("a:old")], "a", "old"));
     assert!(!verified.check([&users("a:new")], "a", "old"));
+    assert!(!verified.check([&users("a:same")], "new", "same"));
+    assert!(verified.check([&users("a:same\nnew:same")], "new", "same"), "a user that was added later");
     assert!(verified.check([&users("a:inline"), &users("a:file")], "a", "inline"));
     assert!(!verified.check([&users("a:inline"), &users("a:file")], "a", "file"), "the first list wins");
 }

@@ -53,9 +53,19 @@ settings! {
         pub max_size: u64 = 0,
         /// What the sizes count. The queue's own `sizer` if it counts items or bytes, otherwise items.
         pub sizer: Option<BatchSizer> = None,
+        /// Keeps requests of different senders in different batches.
+        pub partition: Partition = Partition::default(),
     }
-    unsupported { "partition" => "use the processor `batch` with `metadata_keys`" }
     check Batching::check
+}
+
+settings! {
+    /// Which requests are kept in different batches.
+    pub struct Partition {
+        /// Headers of the requests by whose values batches are kept apart. They need `include_metadata` on the receiver.
+        pub metadata_keys: Vec<String> = Vec::new(),
+    }
+    check Partition::check
 }
 
 words! {
@@ -97,6 +107,20 @@ impl Batching {
     #[must_use]
     pub fn sizer(&self, queue: Sizer) -> BatchSizer {
         self.sizer.unwrap_or(if queue == Sizer::Bytes { BatchSizer::Bytes } else { BatchSizer::Items })
+    }
+}
+
+impl Partition {
+    fn check(&self, cx: &mut Reader<'_>) {
+        let mut seen = Vec::new();
+        for key in self.metadata_keys.iter().map(|key| key.to_lowercase()) {
+            if !seen.contains(&key) {
+                seen.push(key);
+                continue;
+            }
+            let what = format!("duplicate entry in metadata_keys: \"{key}\" (case-insensitive)");
+            cx.error_at("metadata_keys", what, "");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Batching inside the queue (`sending_queue::batch`): joined late, so that the queue still knows how each request ended.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,14 +28,28 @@ struct Receipt {
     result: Mutex<Result<(), Refusal>>,
 }
 
-/// What has been read and is not sent yet.
-struct Pending {
+/// Reads the queue. What it has read lies on shelves, one for each partition, until it is sent.
+struct Reader {
     settings: Batching,
     sizer: BatchSizer,
+    queue: Arc<Queue>,
+    courier: Arc<Courier>,
+    workers: Arc<Semaphore>,
+    shelves: HashMap<Partition, Shelf>,
+}
+
+/// The values of the metadata by which batches are kept apart; empty without any.
+type Partition = Vec<Vec<String>>;
+
+/// What will be one batch.
+struct Shelf {
     joiner: Joiner,
     receipts: Vec<Arc<Receipt>>,
     flush_at: Instant,
 }
+
+/// A batch that is due, with the requests that it has items of.
+type Due = (Batch, Vec<Arc<Receipt>>);
 
 impl Batcher {
     pub(super) fn new(settings: Batching, queue: Sizer) -> Batcher {
@@ -45,41 +60,89 @@ impl Batcher {
     /// Begins to work with the first request.
     pub(super) fn wake(&self, queue: &Arc<Queue>, courier: &Arc<Courier>, workers: usize) {
         if !self.at_work.swap(true, Relaxed) {
-            let pending = Pending::new(self.settings.clone(), self.sizer);
-            let workers = Arc::new(Semaphore::new(workers.min(Semaphore::MAX_PERMITS)));
-            tokio::spawn(pending.read(Arc::clone(queue), Arc::clone(courier), workers));
+            let reader = Reader {
+                settings: self.settings.clone(),
+                sizer: self.sizer,
+                queue: Arc::clone(queue),
+                courier: Arc::clone(courier),
+                workers: Arc::new(Semaphore::new(workers.min(Semaphore::MAX_PERMITS))),
+                shelves: HashMap::new(),
+            };
+            tokio::spawn(reader.run());
         }
     }
 }
 
-impl Pending {
-    fn new(settings: Batching, sizer: BatchSizer) -> Pending {
-        Pending { settings, sizer, joiner: Joiner::default(), receipts: Vec::new(), flush_at: Instant::now() }
-    }
-
-    async fn read(mut self, queue: Arc<Queue>, courier: Arc<Courier>, workers: Arc<Semaphore>) {
+impl Reader {
+    async fn run(mut self) {
         loop {
+            let flush_at = self.shelves.values().map(|shelf| shelf.flush_at).min();
             tokio::select! {
-                entry = queue.next() => match entry {
-                    Some(entry) => self.add(entry, &queue),
+                entry = self.queue.next() => match entry {
+                    Some(entry) => self.put(entry).await,
                     None => break,
                 },
-                () = sleep_until(self.flush_at), if !self.joiner.is_empty() => {
-                    let all = self.joiner.take();
-                    self.send(all, &courier, &workers).await;
+                () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => {
+                    let now = Instant::now();
+                    self.flush(|shelf| shelf.flush_at <= now).await;
                 }
             }
-            while self.size() >= self.settings.min_size && !self.joiner.is_empty() {
-                let next = self.joiner.cut(self.limits());
-                self.send(next, &courier, &workers).await;
-            }
         }
-        let all = self.joiner.take();
-        self.send(all, &courier, &workers).await;
+        self.flush(|_| true).await;
     }
 
-    fn size(&self) -> u64 {
-        self.sizer.size(self.joiner.items(), self.joiner.bytes())
+    /// Puts a request on its shelf, and sends what is large enough.
+    async fn put(&mut self, entry: Entry) {
+        let partition = self.partition(&entry.batch);
+        let flush_at = Instant::now() + self.settings.flush_timeout.to_std();
+        let (limits, sizer, enough) = (self.limits(), self.sizer, self.settings.min_size);
+        let new = || Shelf { joiner: Joiner::default(), receipts: Vec::new(), flush_at };
+        let shelf = self.shelves.entry(partition.clone()).or_insert_with(new);
+        shelf.put(entry, &self.queue);
+        let mut due = Vec::new();
+        while !shelf.joiner.is_empty() && sizer.size(shelf.joiner.items(), shelf.joiner.bytes()) >= enough {
+            let batch = shelf.joiner.cut(limits);
+            due.extend(shelf.with_receipts(batch));
+        }
+        if shelf.joiner.is_empty() {
+            self.shelves.remove(&partition);
+        }
+        self.send(due).await;
+    }
+
+    /// Empties the shelves that are due. What is above the largest size was sent before.
+    async fn flush(&mut self, is_due: impl Fn(&Shelf) -> bool) {
+        let mut due = Vec::new();
+        self.shelves.retain(|_, shelf| {
+            let flushed = is_due(shelf);
+            if flushed {
+                let batch = shelf.joiner.take();
+                due.extend(shelf.with_receipts(batch));
+            }
+            !flushed
+        });
+        self.send(due).await;
+    }
+
+    /// Sends batches, each as soon as one of the workers is free.
+    async fn send(&self, due: Vec<Due>) {
+        for (batch, receipts) in due {
+            let worker = Arc::clone(&self.workers).acquire_owned().await;
+            let courier = Arc::clone(&self.courier);
+            courier.counts.joined.record(batch.items() as u64);
+            tokio::spawn(async move {
+                let result = courier.send(batch).await;
+                receipts.iter().for_each(|receipt| receipt.note(&result));
+                // Room is given back before the next batch begins.
+                drop((receipts, worker));
+            });
+        }
+    }
+
+    fn partition(&self, batch: &Batch) -> Partition {
+        let metadata = batch.origin.metadata.as_deref();
+        let values = |key: &String| metadata.map_or_else(Vec::new, |all| all.get(&key.to_lowercase()).to_vec());
+        self.settings.partition.metadata_keys.iter().map(values).collect()
     }
 
     fn limits(&self) -> Limits {
@@ -89,38 +152,22 @@ impl Pending {
             BatchSizer::Bytes => Limits { max_items: None, max_bytes: most },
         }
     }
+}
 
-    fn add(&mut self, entry: Entry, queue: &Arc<Queue>) {
+impl Shelf {
+    fn put(&mut self, entry: Entry, queue: &Arc<Queue>) {
         let Entry { batch, size, reply } = entry;
-        if self.joiner.is_empty() {
-            self.flush_at = Instant::now() + self.settings.flush_timeout.to_std();
-        }
         self.joiner.push(batch);
         let result = Mutex::new(Ok(()));
         self.receipts.push(Arc::new(Receipt { queue: Arc::clone(queue), size, reply, result }));
     }
 
-    /// Sends a batch as soon as one of the workers is free.
-    async fn send(&mut self, batch: Option<Batch>, courier: &Arc<Courier>, workers: &Arc<Semaphore>) {
-        let Some(batch) = batch else { return };
-        // What is left over belongs to the request that came last: there was less than one batch before it.
-        let receipts = match self.joiner.is_empty() {
-            true => std::mem::take(&mut self.receipts),
-            false => {
-                let last = self.receipts.last().cloned();
-                std::mem::replace(&mut self.receipts, last.into_iter().collect())
-            }
-        };
-        courier.counts.joined.record(batch.items() as u64);
-        let worker = Arc::clone(workers).acquire_owned().await;
-        let courier = Arc::clone(courier);
-        tokio::spawn(async move {
-            let result = courier.send(batch).await;
-            for receipt in receipts {
-                receipt.note(&result);
-            }
-            drop(worker);
-        });
+    /// A batch from this shelf with its receipts. What is left over belongs to the request that came last: there was
+    /// less than one batch before it.
+    fn with_receipts(&mut self, batch: Option<Batch>) -> Option<Due> {
+        let left = if self.joiner.is_empty() { None } else { self.receipts.last().cloned() };
+        let receipts = std::mem::replace(&mut self.receipts, left.into_iter().collect());
+        batch.map(|batch| (batch, receipts))
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::pipeline::testing::{Bench, Fake};
-use crate::pipeline::{Fault, Outcome, Reason};
+use crate::pipeline::{Fault, Metadata, Origin, Outcome, Reason};
 use crate::settings::read_text;
 
 /// A policy from what stands under `sending_queue` and `retry_on_failure`, without chance in the waits.
@@ -185,6 +185,10 @@ fn settings_are_checked_in_the_words_of_the_collector() {
     check("{sizer: items, batch: {}}", "batch: `min_size` must be less than or equal to `queue_size`");
     check("{sizer: items, queue_size: 10000, batch: {}}", "");
     check("batch: {flush_timeout: 0s}", "batch::flush_timeout: `flush_timeout` must be positive");
+    check(
+        "batch: {partition: {metadata_keys: [A, a]}}",
+        "batch::partition::metadata_keys: duplicate entry in metadata_keys: \"a\" (case-insensitive)",
+    );
     check("batch: {max_size: 5}", "batch::max_size: `max_size` must be greater than or equal to `min_size`");
     let refused = read_text::<queue::Settings>("storage: file_storage").unwrap_err();
     assert!(refused.contains("the Collector has the key `storage`") && refused.contains("journal"), "{refused}");
@@ -445,6 +449,24 @@ async fn what_the_queue_has_joined_is_sent_at_the_end() {
     settle().await;
     assert_eq!(stop_and_drain(&sender, 5).await, 0);
     assert_eq!((fake.attempts().len(), bench.settled().sent), (1, 8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn partitions_are_joined_apart() {
+    let (bench, fake) = (Bench::default(), Fake::taking());
+    let queue = "batch: {min_size: 4, flush_timeout: 1s, partition: {metadata_keys: [X-Tenant]}}";
+    let sender = bench.sender(&policy(queue, ""), &fake);
+    for (range, tenant) in [(0..2, "a"), (2..4, "b"), (4..6, "a"), (6..7, "b")] {
+        let mut metadata = Metadata::new();
+        metadata.add("x-tenant", tenant);
+        let origin = Origin { metadata: Some(Arc::new(metadata)), ..Origin::default() };
+        sender.accept(Batch { origin, ..bench.offer(range) }).await.unwrap();
+    }
+    settle().await;
+    assert_eq!(fake.attempts(), [[0, 1, 4, 5]]);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(fake.attempts()[1], [2, 3, 6]);
+    assert_eq!(bench.settled().sent, 7);
 }
 
 // --- all of it ---

@@ -1,6 +1,8 @@
 //! Small documents that readers of OTLP/JSON have been seen to refuse, or to accept with a part of them gone.
 
 use super::{BODY, Frame, LOG, METRIC, POINT, RESOURCE, SPAN};
+use crate::Signal;
+use crate::json::to_protobuf;
 
 #[track_caller]
 fn same(frame: &Frame, fragment: &str) {
@@ -147,4 +149,18 @@ fn strings_are_read_with_their_escapes() {
     // JavaScript cuts a string in the middle of a character and then writes one half of it.
     BODY.reads(r#""stringValue":"cut \ud83d""#, "\"stringValue\":\"cut \u{fffd}\"");
     BODY.reads(r#""stringValue":"\udc00 \ud83dx""#, "\"stringValue\":\"\u{fffd} \u{fffd}x\"");
+}
+
+/// The deepest that is read is a request for all the others too.
+#[test]
+fn what_is_read_is_not_too_deep_for_the_check_at_the_door() {
+    let lists = (r#""arrayValue":{"values":[{"#, "}]}");
+    let maps = (r#""kvlistValue":{"values":[{"value":{"#, "}}]}");
+    for (open, close) in [lists, maps] {
+        let document = |depth: usize| BODY.document(&format!("{}{}", open.repeat(depth), close.repeat(depth)));
+        let read = |depth: usize| to_protobuf(Signal::Logs, document(depth).as_bytes());
+        let deepest = (1..100).take_while(|depth| read(*depth).is_ok()).last().unwrap();
+        assert!(deepest >= 29, "{deepest}");
+        assert!(crate::skim(Signal::Logs, &read(deepest).unwrap()).is_ok());
+    }
 }

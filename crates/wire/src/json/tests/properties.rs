@@ -90,6 +90,7 @@ proptest! {
         json[at] = byte;
         if let Ok(protobuf) = to_protobuf(signal, &json) {
             reencode(signal, &protobuf);
+            prop_assert!(crate::skim(signal, &protobuf).is_ok());
             prop_assert!(protobuf.len() <= most_bytes(&json));
         }
         prop_assert!(to_protobuf(signal, &json[..at]).is_err());

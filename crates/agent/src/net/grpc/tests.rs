@@ -154,3 +154,29 @@ fn what_is_not_here_is_named() {
     assert_eq!(not_here("/a.B/C", true).message, "unknown method C for service a.B");
     assert_eq!(not_here("x", false).message, "malformed method name: \"x\"");
 }
+
+proptest::proptest! {
+    /// Whatever comes, in whatever pieces: an answer, within the limit, and the permit fits what is returned.
+    #[test]
+    fn any_frames_end_in_a_message_or_a_status(
+        pieces in proptest::collection::vec(proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40), 0..6),
+        whole in proptest::prelude::any::<bool>(),
+        gzip in proptest::prelude::any::<bool>(),
+    ) {
+        let mut pieces: Vec<Bytes> = pieces.into_iter().map(Bytes::from).collect();
+        if whole {
+            let len: usize = pieces.iter().map(Bytes::len).sum();
+            pieces.insert(0, framed(u8::from(gzip), len as u32, b""));
+        }
+        let frames = pieces.into_iter().map(|piece| Ok::<_, std::io::Error>(http_body::Frame::data(piece)));
+        let mut body = StreamBody::new(futures_util::stream::iter(frames));
+        let limits = Limits { bytes: 100, pace: Pace::default() };
+        let held = &mut Held::default();
+        let encoding = if gzip { Encoding::Gzip } else { Encoding::Identity };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        match runtime.block_on(read_message(&mut body, encoding, &limits, held)) {
+            Ok(received) => proptest::prop_assert!(received.bytes.len() <= 100 && held.0 == received.bytes.len()),
+            Err(_) => proptest::prop_assert!(held.1 <= 8192),
+        }
+    }
+}

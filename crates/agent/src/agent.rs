@@ -5,6 +5,7 @@
 
 mod assembly;
 mod pages;
+mod retired;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::telemetry::logs::Logs;
 use crate::telemetry::{Health, Metrics, process, table};
 use assembly::Assembly;
 use pages::{Pages, Source};
+use retired::Retired;
 
 /// What outlives a change of the plan: the figures of the process and who it is.
 #[derive(Clone)]
@@ -66,12 +68,11 @@ pub struct Agent {
     identity: Identity,
     assembly: Assembly,
     pages: Pages,
+    retired: Retired,
 }
 
 /// Connections have this long to end their requests when a new plan takes over.
 const HANDOVER: Duration = Duration::from_secs(5);
-/// What the pipelines of the plan before still hold has this long to get out.
-const DRAIN_AFTER_RELOAD: Duration = Duration::from_secs(30);
 
 impl Agent {
     /// Starts everything that the plan names. When it returns, every listener is open.
@@ -89,7 +90,7 @@ impl Agent {
         }
         identity.health.set_ready();
         info!("Everything is ready. Begin running and processing data.");
-        Ok(Agent { identity, assembly, pages })
+        Ok(Agent { identity, assembly, pages, retired: Retired::none() })
     }
 
     /// Changes over to another plan. The pipelines of the old one send what they hold while the new ones already work.
@@ -110,11 +111,7 @@ impl Agent {
         {
             warn!(error = format!("{error:#}"), "The log goes on with its old settings.");
         }
-        let old = std::mem::replace(&mut self.assembly, next);
-        tokio::spawn(async move {
-            let left = old.drain(Instant::now() + DRAIN_AFTER_RELOAD).await;
-            report_left(left);
-        });
+        self.retired.add(std::mem::replace(&mut self.assembly, next));
         info!("Config updated");
         Ok(())
     }
@@ -137,7 +134,7 @@ impl Agent {
         // The larger part of the time is for what is held; requests under way need little.
         let grace = deadline.saturating_duration_since(Instant::now()) / 3;
         self.assembly.close(grace).await;
-        let left = self.assembly.drain(deadline).await;
+        let (left, ()) = tokio::join!(self.assembly.drain(deadline), self.retired.drain(deadline));
         report_left(left);
         self.pages.close().await;
         info!("Shutdown complete.");

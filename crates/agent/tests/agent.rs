@@ -132,6 +132,24 @@ async fn sighup_loads_a_good_file_and_refuses_a_bad_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_old_configuration_holds_is_tried_on_after_a_reload() {
+    let backend = Backend::start().await.unwrap();
+    backend.answer(Answer::code(14, "come back later"));
+    let agent = AgentProcess::start(BINARY, &config(&backend.url(), "c1")).unwrap();
+    let items = post_everything(&agent);
+    backend.wait_for_requests(3, WAIT).await.unwrap();
+    agent.reload(&config(&backend.url(), "c2")).unwrap();
+    agent.wait_for_log("Config updated").unwrap();
+    let tried = backend.requests();
+    backend.wait_for_requests(tried + 6, WAIT).await.unwrap();
+    backend.answer(Answer::Accept);
+    backend.wait_for(items, WAIT).await.unwrap();
+    agent.ledger_balances().unwrap();
+    let (status, log) = agent.terminate().unwrap();
+    assert!(status.success() && !log.contains("before everything was delivered"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reload_that_cannot_bind_its_port_leaves_the_old_configuration_at_work() {
     let backend = Backend::start().await.unwrap();
     let agent = AgentProcess::start(BINARY, &config(&backend.url(), "c1")).unwrap();

@@ -75,6 +75,12 @@ impl Assembly {
         self.pipelines.drain(deadline).await
     }
 
+    /// Whether any payload is held: its permits are out until it is delivered or dropped.
+    pub(super) fn holds_data(&self) -> bool {
+        self.pipelines.door().budget().usage() > 0
+    }
+
+    /// Where the receivers listen.
     pub(super) fn addresses(&self) -> Vec<(String, Address)> {
         let of = |(id, receiver): &(ComponentId, receivers::Running)| {
             receiver.addresses().map(|address| (id.to_string(), address.clone())).collect::<Vec<_>>()

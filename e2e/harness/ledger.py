@@ -54,3 +54,16 @@ def assert_balanced(program: Program, **sent: int) -> None:
 
         until(settled, lambda: f"{signal}: {books(program, signal)} is at rest and {wanted} were sent", seconds=10)
         assert not books(program, signal).reasons.get("unaccounted"), "items are unaccounted for"
+
+
+def assert_in_order(program: Program) -> None:
+    """An agent that runs, at rest or not, knows where every item that it accepted is."""
+    if program.kind != "agent" or not program.running():
+        return
+    for signal in otlp.SIGNALS:
+        def settled() -> bool:
+            found = books(program, signal)
+            return found.accepted == found.sent + found.dropped + found.held
+
+        until(settled, lambda: f"{signal}: {books(program, signal)} add up", seconds=5)
+        assert not books(program, signal).reasons.get("unaccounted"), "items are unaccounted for"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
-from . import differences, parts
+from . import differences, ledger, parts
 from .program import Program
 
 
@@ -35,8 +35,10 @@ class Run:
 
     def start(self, configs: list[str | Path], env: dict[str, object] | None = None, kind: str | None = None,
               arguments: list[str] = ()) -> Program:
-        """A program that is ready; ended with the scenario."""
-        return self.open(Program(kind or self.kind, configs, env or {}, arguments))
+        """A program that is ready; ended with the scenario, at the end of which its books must be in order."""
+        program = self.open(Program(kind or self.kind, configs, env or {}, arguments))
+        self.stack.push(lambda failed, *_: None if failed else ledger.assert_in_order(program))
+        return program
 
     def open(self, context):
         return self.stack.enter_context(context)

@@ -5,7 +5,7 @@ import time
 
 import grpc
 
-from harness import generate, ledger, otlp, send
+from harness import generate, ledger, otlp, raw, send
 from harness.backend import INVALID, OK, UNAVAILABLE, Answer, Backend, Request
 from harness.configs import changed
 from harness.relay import Relay
@@ -138,6 +138,34 @@ def bounded_by_bytes(run: Run) -> None:
     ledger.assert_balanced(program, logs=1200)
 
 
+def memory_bounded(run: Run) -> None:
+    """Five times the limit is offered while the backend is down: what does not fit is refused, what was taken arrives."""
+    backend = run.open(Backend())
+    between = run.open(Relay(backend.grpc_port, up=False))
+    config = run.open(changed("delivery.yaml", "limit_mib: 400", "limit_mib: 40\n    spike_limit_mib: 8"))
+    program = run.start([config], {**backend.env, "BACKEND_GRPC_PORT": between.port})
+    accepted, refused = [], []
+    for at in range(0, 20_000, 100):  # 200 requests of 1 MB
+        body = generate.request("logs", at, 100, filler="x" * 10_000).SerializeToString()
+        answer = raw.grpc_request(program.port("GRPC"), otlp.SIGNALS["logs"].rpc, raw.message(body))
+        (accepted if answer.code == 0 else refused).append(at)
+        assert answer.code in (0, 14), answer
+        if answer.code == 14:
+            assert answer.message == "data refused due to high memory usage", answer
+            assert "grpc-status-details-bin" in (answer.trailers or answer.headers), "it does not say when to come back"
+    assert len(accepted) > 10 and len(refused) > 100, f"{len(accepted)} accepted, {len(refused)} refused"
+    rss = program.samples().sum("otelcol_process_memory_rss")
+    assert rss < 64 << 20, f"{rss / 2**20:.0f} MiB with a limit of 40"
+    assert program.healthy(), "being full must not lower health"
+    between.restore()
+    expected = sorted(at + offset for at in accepted for offset in range(100))
+    backend.wait_for("logs", len(expected), 30)
+    assert sorted(item.attributes["seq"] for item in backend.items("logs")) == expected
+    ledger.assert_balanced(program, logs=len(expected))
+    until(lambda: program.samples().sum("otel_agent_budget_used_bytes") == 0, "the budget is free again")
+    send.export(program.port("GRPC"), "logs", generate.request("logs"))
+
+
 def unresolvable(run: Run) -> None:
     """An endpoint whose name does not resolve is no reason not to start; it is said, and the data is kept."""
     config = run.open(changed("delivery.yaml", "127.0.0.1:${env:BACKEND_GRPC_PORT}", "no-such-host.invalid:4317"))
@@ -158,4 +186,5 @@ for _exporter in EXPORTERS:
     add(f"delivery/batches too large {_exporter}", functools.partial(too_large, _exporter),
         agent_only="it drops the whole batch")
 add("delivery/batches are bounded by bytes", bounded_by_bytes, agent_only="it bounds batches by items only")
+add("delivery/memory is bounded", memory_bounded, 120, agent_only="its limiter looks at the heap once a second")
 add("delivery/endpoint does not resolve", unresolvable, agent_only="its error does not name the host")

@@ -1,8 +1,8 @@
 //! The memory budget: what holds bytes holds a [`Hold`], and gives it back by being dropped.
 //!
 //! The sum of all holds is the payload memory of the agent, and it never exceeds the budget. There are two marks: new
-//! data is let in up to the soft one, what is already in may grow (a body of unknown length, attributes that are added)
-//! up to the limit.
+//! data is read up to the soft one, what is in already may grow (attributes that are added, blocks for joining) up to the
+//! limit.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -210,10 +210,12 @@ impl fmt::Debug for Hold {
     }
 }
 
-/// Bodies are read under the permit that goes on with them.
+/// Bodies are read under the permit that goes on with them. Until it is read, a body is new data: the soft mark counts.
 impl Reserve for Hold {
     fn grow(&mut self, bytes: usize) -> Result<(), Full> {
-        self.grow(bytes)
+        self.budget.take(bytes, self.budget.0.soft)?;
+        self.own += bytes;
+        Ok(())
     }
 
     fn shrink_to(&mut self, bytes: usize) {

@@ -29,6 +29,16 @@ fn new_data_stops_at_the_soft_mark_and_growth_at_the_limit() {
 }
 
 #[test]
+fn a_body_is_new_data_until_it_is_read() {
+    let budget = Budget::with_soft(100, 60);
+    let mut hold = budget.try_hold(0).unwrap();
+    Reserve::grow(&mut hold, 60).unwrap();
+    assert_eq!(Reserve::grow(&mut hold, 1).unwrap_err().limit, 60);
+    Reserve::shrink_to(&mut hold, 50);
+    assert_eq!(budget.usage(), 50);
+}
+
+#[test]
 fn shared_memory_is_given_back_with_the_last_of_its_holds() {
     let budget = Budget::new(100);
     let mut one = budget.try_hold(30).unwrap();

@@ -3,6 +3,8 @@
 It records every request and answers as it is told to, so that a scenario can be a slow, a full or a picky backend.
 """
 
+import base64
+import json
 import threading
 import time
 from concurrent import futures
@@ -227,9 +229,6 @@ def _status(answer: Answer) -> status_pb2.Status:
 
 def _hex_ids_to_base64(text: bytes) -> str:
     """OTLP/JSON writes ids in hex where protobuf's JSON has base64."""
-    import base64
-    import json
-
     def walk(node):
         if isinstance(node, dict):
             for key, child in node.items():

@@ -1,5 +1,6 @@
 """The raw requests of the oracle run: right, wrong and strange ones, each with a name."""
 
+import base64
 import gzip
 import json
 from dataclasses import dataclass, field
@@ -129,8 +130,6 @@ def deep(levels: int) -> bytes:
 
 def to_json(request: Message) -> dict:
     """A request as OTLP/JSON: as protobuf's own JSON, but with ids in hex and enums as numbers."""
-    import base64
-
     def walk(node):
         if isinstance(node, dict):
             return {k: base64.b64decode(v).hex() if k in ("traceId", "spanId", "parentSpanId") else walk(v)
@@ -153,7 +152,8 @@ def json_cases() -> dict[str, tuple[str, bytes]]:
     """OTLP/JSON bodies: the signal and the text."""
     ids = {"traceId": "0102030405060708090a0b0c0d0e0f10", "spanId": "0102030405060708"}
     return {
-        "snake case": ("traces", json.dumps({"resource_spans": [{"scope_spans": [{"spans": [{"trace_id": ids["traceId"], "name": "x"}]}]}]}).encode()),
+        "snake case": ("traces", json.dumps({"resource_spans": [{"scope_spans": [
+            {"spans": [{"trace_id": ids["traceId"], "name": "x"}]}]}]}).encode()),
         "upper case ids": ("traces", span_json(**{k: v.upper() for k, v in ids.items()}, name="x")),
         "id of wrong length": ("traces", span_json(traceId="0102", name="x")),
         "id not hex": ("traces", span_json(traceId="zz" * 16, name="x")),
@@ -296,7 +296,8 @@ def _encoding_cases() -> dict[str, Http]:
         "encoding in upper case": Http(gzip.compress(body), headers={**PROTOBUF, "Content-Encoding": "GZIP"}),
         "encoding twice": Http(gzip.compress(gzip.compress(body)), headers={**PROTOBUF, "Content-Encoding": "gzip, gzip"}),
         "encoding gzip of json": Http(gzip.compress(b'{"resourceSpans":[]}'), headers={**JSON, "Content-Encoding": "gzip"}),
-        "encoding gzip in two members": Http(gzip.compress(body[:100]) + gzip.compress(body[100:]), headers={**PROTOBUF, "Content-Encoding": "gzip"}),
+        "encoding gzip in two members": Http(
+            gzip.compress(body[:100]) + gzip.compress(body[100:]), headers={**PROTOBUF, "Content-Encoding": "gzip"}),
         "encoding gzip with a tail": Http(gzip.compress(body) + b"tail", headers={**PROTOBUF, "Content-Encoding": "gzip"}),
         "encoding gzip bomb": Http(gzip.compress(bytes(50_000_000)), headers={**PROTOBUF, "Content-Encoding": "gzip"}),
     }

@@ -13,7 +13,7 @@ from typing import Any, Callable
 
 import grpc
 from google.protobuf import json_format
-from google.rpc import status_pb2
+from google.rpc import error_details_pb2, status_pb2
 
 from harness import corpus, generate, otlp, raw, send
 from harness.backend import Answer, Backend, OK
@@ -246,8 +246,6 @@ def retry_info(answer: raw.GrpcAnswer) -> float | None:
     packed = answer.trailers.get("grpc-status-details-bin") or answer.headers.get("grpc-status-details-bin")
     if not packed:
         return None
-    from google.rpc import error_details_pb2
-
     status = status_pb2.Status.FromString(base64.b64decode(packed + "=" * (-len(packed) % 4)))
     for detail in status.details:
         info = error_details_pb2.RetryInfo()
@@ -283,9 +281,6 @@ def observe_auth(authenticator: str, run: Run, kind: str) -> Observed:
 
 # --- own metrics, health
 
-_PROCESS = ("otelcol_process_", "promhttp_", "target_info", "go_", "scrape_", "up")
-
-
 def observe_metrics(run: Run, kind: str) -> Observed:
     """Every metric that the Collector has, with its labels; and the counts, which follow from what was sent."""
     backend = run.open(Backend())
@@ -294,7 +289,7 @@ def observe_metrics(run: Run, kind: str) -> Observed:
     send.assert_each_once(backend, items)
     until(lambda: program.samples().sum("otelcol_exporter_sent_log_records") == items, "all is counted as sent")
     samples = program.samples()
-    seen: Observed = {}
+    seen: Observed = _Anything()
     for sample in samples:
         if sample.name.startswith("otel_agent_"):
             continue
@@ -305,7 +300,7 @@ def observe_metrics(run: Run, kind: str) -> Observed:
                                    "otelcol_exporter_queue_capacity", "otelcol_exporter_queue_size")):
             where = " ".join(f"{k}={v}" for k, v in sorted(sample.labels.items()) if not k.startswith("server_"))
             case[f"value {where}"] = sample.value
-    return _padded(seen)
+    return seen
 
 
 class _Anything(dict):
@@ -313,10 +308,6 @@ class _Anything(dict):
 
     def __missing__(self, key: str) -> dict:
         return {}
-
-
-def _padded(seen: Observed) -> Observed:
-    return _Anything(seen)
 
 
 def observe_health(run: Run, kind: str) -> Observed:

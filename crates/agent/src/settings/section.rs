@@ -123,7 +123,7 @@ pub fn read_word<T: Copy>(words: &[(&str, T)], node: &Node, cx: &mut Reader<'_>,
     };
     let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
     if found.is_none() {
-        let list: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let list: Vec<&str> = words.iter().map(|(word, _)| if word.is_empty() { "\"\"" } else { *word }).collect();
         let what = format!("expected one of {}, found {}", list.join(", "), node.in_words());
         let remedy = nearest(text, list).map_or_else(String::new, |near| format!("did you mean `{near}`?"));
         cx.error(what, remedy);

@@ -1,11 +1,10 @@
 //! TLS as a client: whom we trust, who we are, and reading both again when they change.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use arc_swap::ArcSwap;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -14,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::reloaded::{Make, Reloaded};
 use super::{Pem, Version};
 use crate::settings::{GoDuration, Reader, Secret, settings};
 
@@ -101,21 +101,13 @@ impl ClientTls {
 /// Makes TLS connections. Clones share the configuration.
 #[derive(Clone)]
 pub struct Connector {
-    shared: Arc<Shared>,
+    config: Arc<Reloaded<Maker>>,
 }
 
-struct Shared {
+struct Maker {
     settings: ClientTls,
     protocols: Vec<Vec<u8>>,
     name: Option<ServerName<'static>>,
-    config: ArcSwap<ClientConfig>,
-    looked_at: Mutex<Looked>,
-}
-
-/// When the files were last looked at, and what stood in them.
-struct Looked {
-    at: Instant,
-    sources: Sources,
 }
 
 /// What is written in the files (or in the configuration).
@@ -133,22 +125,14 @@ impl Connector {
     /// A file cannot be read or understood, key and certificate do not match, or there are no authorities to trust.
     pub fn new(settings: &ClientTls, protocols: &[&str]) -> anyhow::Result<Self> {
         let protocols: Vec<Vec<u8>> = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        let sources = Sources::read(settings)?;
-        let config = build(settings, &sources, &protocols)?;
         let name = match settings.server_name_override.as_str() {
             "" => None,
             name => {
                 Some(ServerName::try_from(name.to_owned()).with_context(|| format!("server_name_override {name:?}"))?)
             }
         };
-        let shared = Shared {
-            settings: settings.clone(),
-            protocols,
-            name,
-            config: ArcSwap::from_pointee(config),
-            looked_at: Mutex::new(Looked { at: Instant::now(), sources }),
-        };
-        Ok(Self { shared: Arc::new(shared) })
+        let config = Reloaded::new(Maker { settings: settings.clone(), protocols, name })?;
+        Ok(Self { config: Arc::new(config) })
     }
 
     /// The TLS handshake over a connection that stands.
@@ -159,48 +143,28 @@ impl Connector {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        self.shared.look_again();
-        let name = match &self.shared.name {
+        let name = match &self.config.make().name {
             Some(name) => name.clone(),
             None => name?,
         };
-        TlsConnector::from(self.shared.config.load_full()).connect(name, stream).await
+        TlsConnector::from(self.config.current()).connect(name, stream).await
     }
 }
 
-impl Shared {
-    /// Reads the files again if it is time, and uses them from now on if they changed. What is broken is told, and the
-    /// old ones stay: half of a renewal may be on the disk.
-    fn look_again(&self) {
-        let Some(interval) = self.settings.reload_interval.positive() else { return };
-        let mut looked = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if looked.at.elapsed() < interval {
-            return;
-        }
-        looked.at = Instant::now();
-        match self.changed(&looked.sources) {
-            Ok(None) => {}
-            Ok(Some((sources, config))) => {
-                tracing::info!("TLS files changed, they are used for new connections");
-                looked.sources = sources;
-                self.config.store(Arc::new(config));
-            }
-            Err(error) => {
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    "TLS files cannot be read again, the old ones stay in use"
-                );
-            }
-        }
+impl Make for Maker {
+    type Texts = Sources;
+    type Config = ClientConfig;
+
+    fn interval(&self) -> Option<Duration> {
+        self.settings.reload_interval.positive()
     }
 
-    fn changed(&self, before: &Sources) -> anyhow::Result<Option<(Sources, ClientConfig)>> {
-        let sources = Sources::read(&self.settings)?;
-        if sources == *before {
-            return Ok(None);
-        }
-        let config = build(&self.settings, &sources, &self.protocols)?;
-        Ok(Some((sources, config)))
+    fn read(&self) -> anyhow::Result<Sources> {
+        Sources::read(&self.settings)
+    }
+
+    fn build(&self, sources: &Sources) -> anyhow::Result<ClientConfig> {
+        build(&self.settings, sources, &self.protocols)
     }
 }
 

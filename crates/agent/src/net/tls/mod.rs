@@ -6,6 +6,8 @@ pub mod client;
 /// As a server.
 pub mod server;
 
+mod reloaded;
+
 mod validity;
 
 use std::sync::Arc;

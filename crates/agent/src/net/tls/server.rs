@@ -1,17 +1,17 @@
 //! TLS as a server: who we are, whom we let in, and reading both again when they change.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
-use arc_swap::ArcSwap;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::reloaded::{Make, Reloaded};
 use super::{Pem, Version, validity};
 use crate::settings::{GoDuration, Reader, Secret, settings};
 
@@ -86,20 +86,12 @@ impl ServerTls {
 /// Answers TLS handshakes. Clones share the configuration.
 #[derive(Clone)]
 pub struct Acceptor {
-    shared: Arc<Shared>,
+    config: Arc<Reloaded<Maker>>,
 }
 
-struct Shared {
+struct Maker {
     settings: ServerTls,
     protocols: Vec<Vec<u8>>,
-    config: ArcSwap<ServerConfig>,
-    looked_at: Mutex<Looked>,
-}
-
-/// When the files were last looked at, and what stood in them.
-struct Looked {
-    at: Instant,
-    sources: Sources,
 }
 
 /// What is written in the files (or in the configuration).
@@ -112,7 +104,7 @@ struct Sources {
 
 impl std::fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Acceptor").field(&self.shared.settings).finish()
+        f.debug_tuple("Acceptor").field(&self.config.make().settings).finish()
     }
 }
 
@@ -124,15 +116,8 @@ impl Acceptor {
     /// there are clients that do not look.
     pub fn new(settings: &ServerTls, protocols: &[&str]) -> anyhow::Result<Self> {
         let protocols: Vec<Vec<u8>> = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        let sources = Sources::read(settings)?;
-        let config = build(settings, &sources, &protocols)?;
-        let shared = Shared {
-            settings: settings.clone(),
-            protocols,
-            config: ArcSwap::from_pointee(config),
-            looked_at: Mutex::new(Looked { at: Instant::now(), sources }),
-        };
-        Ok(Self { shared: Arc::new(shared) })
+        let config = Reloaded::new(Maker { settings: settings.clone(), protocols })?;
+        Ok(Self { config: Arc::new(config) })
     }
 
     /// The TLS handshake with a client.
@@ -143,44 +128,24 @@ impl Acceptor {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        self.shared.look_again();
-        TlsAcceptor::from(self.shared.config.load_full()).accept(stream).await
+        TlsAcceptor::from(self.config.current()).accept(stream).await
     }
 }
 
-impl Shared {
-    /// Reads the files again if it is time, and uses them from now on if they changed. What is broken is told, and the old
-    /// ones stay: half of a renewal may be on the disk.
-    fn look_again(&self) {
-        let Some(interval) = self.settings.interval() else { return };
-        let mut looked = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if looked.at.elapsed() < interval {
-            return;
-        }
-        looked.at = Instant::now();
-        match self.changed(&looked.sources) {
-            Ok(None) => {}
-            Ok(Some((sources, config))) => {
-                tracing::info!("TLS files changed, they are used for new connections");
-                looked.sources = sources;
-                self.config.store(Arc::new(config));
-            }
-            Err(error) => {
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    "TLS files cannot be read again, the old ones stay in use"
-                );
-            }
-        }
+impl Make for Maker {
+    type Texts = Sources;
+    type Config = ServerConfig;
+
+    fn interval(&self) -> Option<Duration> {
+        self.settings.interval()
     }
 
-    fn changed(&self, before: &Sources) -> anyhow::Result<Option<(Sources, ServerConfig)>> {
-        let sources = Sources::read(&self.settings)?;
-        if sources == *before {
-            return Ok(None);
-        }
-        let config = build(&self.settings, &sources, &self.protocols)?;
-        Ok(Some((sources, config)))
+    fn read(&self) -> anyhow::Result<Sources> {
+        Sources::read(&self.settings)
+    }
+
+    fn build(&self, sources: &Sources) -> anyhow::Result<ServerConfig> {
+        build(&self.settings, sources, &self.protocols)
     }
 }
 

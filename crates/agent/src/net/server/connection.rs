@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub(super) async fn serve<H: Handle>(stream: Stream, address: Option<SocketAddr>
         if speaks == Speaks::Tls {
             return tell_wrong_protocol(peer, &shared, "a client speaks TLS to this port, which is not set up for it");
         }
-        return serve_http(stream, speaks, peer, shared).await;
+        return Box::pin(serve_http(stream, speaks, peer, shared)).await;
     };
     if speaks != Speaks::Tls {
         return tell_wrong_protocol(peer, &shared, "a client does not speak TLS to this port, which asks for it");
@@ -64,7 +64,7 @@ pub(super) async fn serve<H: Handle>(stream: Stream, address: Option<SocketAddr>
     };
     let mut stream = Box::new(Sniffed::new(stream));
     if let Some(speaks) = first_bytes(&mut stream, &shared).await {
-        serve_http(stream, speaks, peer, shared).await;
+        Box::pin(serve_http(stream, speaks, peer, shared)).await;
     }
 }
 
@@ -84,6 +84,7 @@ fn tell_wrong_protocol<H>(peer: Peer, shared: &Shared<H>, what: &str) {
     warn!(%peer, remedy, "{}: {what}", shared.options.name);
 }
 
+/// Boxed where it is called, as is the connection inside: what is silent so far does not pay for what it may become.
 async fn serve_http<S, H>(stream: S, speaks: Speaks, peer: Peer, shared: Arc<Shared<H>>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -97,9 +98,13 @@ where
     let io = TokioIo::new(stream);
     let ended = match speaks {
         Speaks::Http2 => {
-            drive(http2_settings(&shared.options).serve_connection(io, service), &shared, Some(&calls)).await
+            let connection = http2_settings(&shared.options).serve_connection(io, service);
+            drive(Box::pin(connection), &shared, Some(&calls)).await
         }
-        _ => drive(http1_settings(&shared.options).serve_connection(io, service), &shared, None).await,
+        _ => {
+            let connection = http1_settings(&shared.options).serve_connection(io, service);
+            drive(Box::pin(connection), &shared, None).await
+        }
     };
     if let Err(error) = ended {
         debug!(%error, %peer, "{}: a connection broke", shared.options.name);
@@ -148,12 +153,11 @@ fn http2_settings(options: &Options) -> http2::Builder<TokioExecutor> {
 }
 
 /// Runs a connection, and asks it to end when the server stops, when it is old, or when it is idle.
-async fn drive<C, H>(connection: C, shared: &Shared<H>, calls: Option<&Calls>) -> Result<(), C::Error>
+async fn drive<C, H>(mut connection: Pin<Box<C>>, shared: &Shared<H>, calls: Option<&Calls>) -> Result<(), C::Error>
 where
     C: GracefulConnection,
 {
     let keepalive = shared.options.keepalive;
-    let mut connection = pin!(connection);
     let reason = tokio::select! {
         ended = connection.as_mut() => return ended,
         () = shared.draining.cancelled() => Ending::Stop,

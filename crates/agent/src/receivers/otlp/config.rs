@@ -186,7 +186,7 @@ words! {
     }
 }
 
-/// Pods of a node rarely make more than a few hundred. At this many, idle, connections take some 40 MiB.
+/// Pods of a node rarely make more than a few hundred connections. One that is idle takes some 10 to 30 KiB.
 const MAX_CONNECTIONS: u32 = 4096;
 const MIB: usize = 1024 * 1024;
 /// A length on the wire has 32 bits.

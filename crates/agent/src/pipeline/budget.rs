@@ -213,7 +213,9 @@ impl fmt::Debug for Hold {
 /// Bodies are read under the permit that goes on with them. Until it is read, a body is new data: the soft mark counts.
 impl Reserve for Hold {
     fn grow(&mut self, bytes: usize) -> Result<(), Full> {
-        self.budget.take(bytes, self.budget.0.soft)?;
+        // What is asked for is the body as a whole: one that no empty budget could hold is known by that.
+        let whole = |full| Full { wanted: self.own.saturating_add(bytes), ..full };
+        self.budget.take(bytes, self.budget.0.soft).map_err(whole)?;
         self.own += bytes;
         Ok(())
     }

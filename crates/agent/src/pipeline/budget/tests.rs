@@ -33,7 +33,8 @@ fn a_body_is_new_data_until_it_is_read() {
     let budget = Budget::with_soft(100, 60);
     let mut hold = budget.try_hold(0).unwrap();
     Reserve::grow(&mut hold, 60).unwrap();
-    assert_eq!(Reserve::grow(&mut hold, 1).unwrap_err().limit, 60);
+    let full = Reserve::grow(&mut hold, 1).unwrap_err();
+    assert_eq!((full.wanted, full.limit), (61, 60), "no empty budget could hold it");
     Reserve::shrink_to(&mut hold, 50);
     assert_eq!(budget.usage(), 50);
 }

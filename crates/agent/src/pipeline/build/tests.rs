@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tokio::time::sleep;
 
 use super::*;
+use crate::net::body::Reserve;
 use crate::pipeline::testing::{Fake, logs};
 use crate::pipeline::{Arrival, Batch, Budget, Code, Origin, Policy, Reason, Refusal, Rejected};
 use crate::processors::batch;
@@ -183,6 +184,21 @@ async fn one_exporter_that_is_full_does_not_cost_the_other_anything() {
         metrics.value(&table::LEDGER_SENT, &[("pipeline", "logs"), ("exporter", "good"), ("otel_signal", "logs")]),
         Some(12.0)
     );
+}
+
+#[tokio::test]
+async fn a_body_that_never_fits_is_refused_for_good() {
+    let door = Door::new(Budget::with_soft(1000, 600));
+    let mut other = door.admit(500).unwrap();
+    let mut hold = door.admit(0).unwrap();
+    let refusal = |full| Refusal::from(full);
+    assert!(refusal(Reserve::grow(&mut hold, 200).unwrap_err()).is_retryable(), "there will be room again");
+    other.shrink_to(0);
+    Reserve::grow(&mut hold, 400).unwrap();
+    let never = refusal(Reserve::grow(&mut hold, 400).unwrap_err());
+    assert_eq!(never.code, Code::InvalidArgument);
+    assert_eq!(never.message, "a request of 800 bytes does not fit into the memory budget of 600 bytes");
+    assert_eq!(door.admit(601).unwrap_err().code, Code::InvalidArgument);
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! Any text as a configuration: it becomes a tree or problems, `${…}` ends, and what is written of it reads back the same.
 #![no_main]
-#![allow(dead_code, unused_imports, unused_macros, reason = "the rooms are taken whole; the target calls a part of them")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "the rooms are taken whole; the target calls a part of them"
+)]
 
 #[path = "../../crates/agent/src/settings/mod.rs"]
 mod settings;

@@ -201,7 +201,7 @@ fn settings_are_checked_with_everything_that_is_wrong() {
         "endpoint: backend:4317\ncompression: br\nbalancer_name: rr\nmiddlewares: []\nretry_on_failure: {enabled: 1}",
         "middlewares: the Collector has the key `middlewares`, otel-agent does not yet; \
          remove it; there are no extensions that stand between an exporter and its connection\n\
-         compression: expected one of gzip, snappy, zstd, none, , found the string `br`\n\
+         compression: expected one of gzip, snappy, zstd, none, \"\", found the string `br`\n\
          retry_on_failure::enabled: expected `true` or `false`, found the number `1`; write it like `true`\n\
          balancer_name: expected one of round_robin, pick_first, found the string `rr`",
     );

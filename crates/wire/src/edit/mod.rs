@@ -5,7 +5,7 @@
 //! lengths around them are written; all other bytes, unknown fields among them, stay as they came.
 //!
 //! A resource given twice is merged into one, as protobuf says, but only if it changes. A resource that is missing is
-//! made when something is put into it. Counts of dropped attributes are left alone: they say what the sender dropped.
+//! made when something is put into it. A scope given twice is edited part by part. Counts of dropped attributes are left alone: they say what the sender dropped.
 
 mod editor;
 mod edits;

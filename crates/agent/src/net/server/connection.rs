@@ -54,7 +54,8 @@ pub(super) async fn serve<H: Handle>(stream: Stream, address: Option<SocketAddr>
     if speaks != Speaks::Tls {
         return tell_wrong_protocol(peer, &shared, "a client does not speak TLS to this port, which asks for it");
     }
-    let stream = match timeout(shared.options.handshake_timeout, tls.accept(stream)).await {
+    let handshake = Box::pin(tls.accept(stream));
+    let stream = match timeout(shared.options.handshake_timeout, handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             shared.counts.foreign.fetch_add(1, Ordering::Relaxed);

@@ -156,7 +156,9 @@ impl Door {
             return Ok(());
         }
         let items = skim.items as u64;
-        match intake.accept(Arrival { signal, bytes, items: skim.items, origin, hold }).await {
+        let arrival = Arrival { signal, bytes, items: skim.items, origin, hold };
+        // Boxed: over HTTP/1.1 an idle connection keeps the room for this whole future.
+        match Box::pin(intake.accept(arrival)).await {
             Ok(()) => self.accepted[signal.index()].add(items),
             Err(refusal) => {
                 self.refused[signal.index()].add(items);

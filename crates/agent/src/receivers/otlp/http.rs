@@ -164,7 +164,7 @@ struct Found {
 impl Handle for Port {
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
         if is_grpc(request.headers()) && request.version() == Version::HTTP_2 {
-            return self.calls.answer(request, peer).await;
+            return Box::pin(self.calls.answer(request, peer)).await;
         }
         let (head, mut body) = request.into_parts();
         let preflight = self.cors.as_ref().filter(|_| Policy::is_preflight(&head.method, &head.headers));

@@ -5,7 +5,7 @@
 //! limit.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::net::body::Reserve;
@@ -20,6 +20,8 @@ struct Account {
     limit: usize,
     soft: usize,
     used: AtomicUsize,
+    /// How often there was no room.
+    refusals: AtomicU64,
 }
 
 /// A budget that goes when nothing else keeps it.
@@ -51,7 +53,12 @@ impl Budget {
     /// A budget of `limit` bytes that lets new data in up to `soft`.
     #[must_use]
     pub fn with_soft(limit: usize, soft: usize) -> Budget {
-        Budget(Arc::new(Account { limit, soft: soft.min(limit), used: AtomicUsize::new(0) }))
+        Budget(Arc::new(Account {
+            limit,
+            soft: soft.min(limit),
+            used: AtomicUsize::new(0),
+            refusals: AtomicU64::new(0),
+        }))
     }
 
     /// Room for new data of this size. Zero bytes ask whether anything may come in at all.
@@ -87,11 +94,20 @@ impl Budget {
         self.0.soft
     }
 
+    /// How often there was no room so far.
+    #[must_use]
+    pub fn refusals(&self) -> u64 {
+        self.0.refusals.load(Ordering::Relaxed)
+    }
+
     fn take(&self, bytes: usize, limit: usize) -> Result<(), Full> {
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= limit);
         match self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
             Ok(_) => Ok(()),
-            Err(used) => Err(Full { wanted: bytes, used, limit }),
+            Err(used) => {
+                self.0.refusals.fetch_add(1, Ordering::Relaxed);
+                Err(Full { wanted: bytes, used, limit })
+            }
         }
     }
 

@@ -208,22 +208,32 @@ impl Drop for Shutter {
     }
 }
 
+/// Shuts the door while the process is above the soft limit, and tells the log when refusing begins and ends, also when
+/// it is the budget that refuses.
 async fn watch(mut shutter: Shutter, marks: Marks, every: Duration, measure: impl Fn() -> Option<u64>) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let budget = shutter.door.budget().clone();
+    let (mut refusals, mut was_refusing) = (budget.refusals(), false);
     loop {
         ticks.tick().await;
         let Some(used) = measure() else { continue };
-        let (above, was_above) = (used >= marks.soft, shutter.shut);
-        shutter.set(above);
-        let cur_mem_mib = used >> 20;
-        match (was_above, above) {
-            (false, true) => tracing::warn!(cur_mem_mib, "Memory usage is above soft limit. Refusing data."),
-            (true, false) => {
-                tracing::info!(cur_mem_mib, "Memory usage back within limits. Resuming normal operation.");
-            }
-            _ => {}
+        shutter.set(used >= marks.soft);
+        let before = std::mem::replace(&mut refusals, budget.refusals());
+        let refusing = shutter.shut || refusals != before;
+        if refusing != was_refusing {
+            tell(refusing, used, budget.usage());
         }
+        was_refusing = refusing;
+    }
+}
+
+fn tell(refusing: bool, used: u64, payload: usize) {
+    let (cur_mem_mib, payload_mib) = (used >> 20, payload >> 20);
+    if refusing {
+        tracing::warn!(cur_mem_mib, payload_mib, "Memory usage is above soft limit. Refusing data.");
+    } else {
+        tracing::info!(cur_mem_mib, payload_mib, "Memory usage back within limits. Resuming normal operation.");
     }
 }
 

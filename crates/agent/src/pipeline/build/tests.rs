@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use super::*;
 use crate::net::body::Reserve;
 use crate::pipeline::testing::{Fake, logs};
-use crate::pipeline::{Arrival, Batch, Budget, Code, Origin, Policy, Reason, Refusal, Rejected};
+use crate::pipeline::{Arrival, Batch, Budget, Code, Fault, Origin, Outcome, Policy, Reason, Refusal, Rejected};
 use crate::processors::batch;
 use crate::settings::{GoDuration, Toggle, read_text};
 
@@ -207,4 +207,66 @@ fn an_exporter_that_was_not_built_is_an_error() {
     let plans = vec![plan("logs", vec![], &["missing"])];
     let error = Pipelines::build(plans, vec![], door, Ledger::new(), &Metrics::new()).err().unwrap();
     assert_eq!(error.to_string(), "pipeline logs: exporter missing was not built");
+}
+
+/// Many senders on several threads, real time: nothing hangs, nothing is lost track of.
+async fn crowd(queue: &str, batch: &str) {
+    let metrics = Metrics::new();
+    let fake = Fake::answering(|numbers| match numbers.len() % 7 {
+        0 => Outcome::Retry { error: "busy".to_owned(), after: None },
+        1 => Outcome::Refused { error: "bad".to_owned(), fault: Fault::Data },
+        _ => Outcome::Sent,
+    });
+    let policy = Policy {
+        queue: read_text(queue).unwrap(),
+        retry: read_text("{initial_interval: 1ms, max_interval: 2ms, max_elapsed_time: 20ms}").unwrap(),
+        timeout: GoDuration::secs(5),
+    };
+    let steps = if batch.is_empty() { vec![] } else { vec![batching(batch, &metrics)] };
+    let senders = vec![sender("x", &policy, &fake, &metrics), sender("y", &policy, &Fake::taking(), &metrics)];
+    let pipelines = build(vec![plan("logs", steps, &["x", "y"])], senders, &metrics);
+    let intake = pipelines.intake("otlp", Signal::Logs).unwrap();
+    let clients = (0..8_u64).map(|client| {
+        let intake = intake.clone();
+        tokio::spawn(async move {
+            let mut taken = 0;
+            for round in 0..200 {
+                let items = 1 + (client * 31 + round * 17) % 40;
+                match send(&intake, items).await {
+                    Ok(()) => taken += items,
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+            taken
+        })
+    });
+    let clients: Vec<_> = clients.collect();
+    let mut taken = 0;
+    for client in clients {
+        taken += client.await.unwrap();
+    }
+    assert_eq!(pipelines.drain(Instant::now() + Duration::from_secs(30)).await, left_behind(&pipelines));
+    let (x, y) = (lines(&pipelines)[0], lines(&pipelines)[1]);
+    assert!(x.0 >= taken && y.0 >= taken, "what was answered with yes is accepted");
+    assert_eq!((x.0, y.0), (x.2 + x.3, y.2 + y.3));
+    assert_eq!((pipelines.ledger().held(), pipelines.door().budget().usage()), (0, 0));
+}
+
+fn left_behind(pipelines: &Pipelines) -> u64 {
+    pipelines.ledger().entries().iter().map(|line| line.dropped(Reason::Shutdown)).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_crowd_on_several_threads_loses_nothing() {
+    for (queue, batch) in [
+        ("{num_consumers: 3, queue_size: 5}", "{timeout: 2ms, send_batch_size: 60, send_batch_max_size: 80}"),
+        ("{num_consumers: 2, queue_size: 3}", "{timeout: 1ms, send_batch_max_bytes: 300}"),
+        ("{queue_size: 5, block_on_overflow: true}", ""),
+        ("{queue_size: 8, wait_for_result: true}", ""),
+        ("{queue_size: 6, batch: {min_size: 100, max_size: 120, flush_timeout: 1ms}}", ""),
+        ("{queue_size: 6, wait_for_result: true, batch: {min_size: 100, flush_timeout: 1ms}}", ""),
+        ("{enabled: false}", "{timeout: 1ms}"),
+    ] {
+        tokio::time::timeout(Duration::from_secs(60), crowd(queue, batch)).await.expect(queue);
+    }
 }

@@ -1,0 +1,87 @@
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn one_bad_record_does_not_take_the_others_with_it() {
+    let (bench, fake) = (
+        Bench::default(),
+        Fake::answering(|numbers| match numbers.contains(&4711) {
+            true => refused(Fault::Data),
+            false => Outcome::Sent,
+        }),
+    );
+    let sender = bench.sender(&policy("", ""), &fake);
+    sender.accept(bench.ours(0..8192)).await.unwrap();
+    settle().await;
+    let entry = bench.settled();
+    assert_eq!((entry.sent, entry.dropped(Reason::Refused)), (8191, 1));
+    assert_eq!(fake.attempts().len(), 27);
+    let labels = [("exporter", "fake"), ("otel_signal", "logs")];
+    assert_eq!(bench.metrics.value(&table::EXPORTER_TAKEN_APART, &labels), Some(1.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_large_is_sent_in_parts_in_order() {
+    let (bench, fake) = (
+        Bench::default(),
+        Fake::answering(|numbers| match numbers.len() > 30 || numbers == [7] {
+            true => refused(Fault::Size),
+            false => Outcome::Sent,
+        }),
+    );
+    let sender = bench.sender(&policy("", ""), &fake);
+    sender.accept(bench.ours(0..100)).await.unwrap();
+    settle().await;
+    let sent: Vec<u64> = fake.attempts().into_iter().filter(|numbers| numbers.len() <= 30).flatten().collect();
+    assert_eq!(sent, (0..100).collect::<Vec<_>>());
+    assert_eq!(bench.settled().sent, 100);
+    sender.accept(bench.ours(7..8)).await.unwrap();
+    settle().await;
+    assert_eq!(bench.settled().dropped(Reason::TooLarge), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_is_not_about_the_data_is_not_taken_apart() {
+    let (bench, fake) = (Bench::default(), Fake::answering(|_| refused(Fault::Elsewhere)));
+    let sender = bench.sender(&policy("", ""), &fake);
+    sender.accept(bench.ours(0..100)).await.unwrap();
+    settle().await;
+    assert_eq!((fake.attempts().len(), bench.settled().dropped(Reason::Refused)), (1, 100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_everything_is_refused_the_effort_shrinks() {
+    let (bench, fake) = (Bench::default(), Fake::answering(|_| refused(Fault::Data)));
+    let sender = bench.sender(&policy("num_consumers: 1", ""), &fake);
+    for _ in 0..7 {
+        sender.accept(bench.ours(0..8192)).await.unwrap();
+    }
+    settle().await;
+    let all = fake.attempts();
+    let starts: Vec<usize> = (0..all.len()).filter(|at| all[*at].len() == 8192).chain([all.len()]).collect();
+    let costs: Vec<usize> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(costs, [65, 33, 17, 9, 5, 3, 3]);
+    assert_eq!(bench.settled().dropped(Reason::Refused), 7 * 8192);
+    fake.answer(|numbers| if numbers.contains(&0) { refused(Fault::Data) } else { Outcome::Sent });
+    sender.accept(bench.ours(0..4)).await.unwrap();
+    settle().await;
+    sender.accept(bench.ours(0..4)).await.unwrap();
+    settle().await;
+    assert_eq!(
+        bench.settled().dropped(Reason::Refused),
+        7 * 8192 + 2 + 1,
+        "it saved something, so it is worth it again"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partial_success_counts_as_sent_in_the_metric_and_exactly_in_the_ledger() {
+    let partial = |_: &[u64]| Outcome::Partial { rejected: 3, message: "too old".to_owned() };
+    let (bench, fake) = (Bench::default(), Fake::answering(partial));
+    let sender = bench.sender(&policy("", ""), &fake);
+    sender.accept(bench.ours(0..10)).await.unwrap();
+    settle().await;
+    let entry = bench.settled();
+    assert_eq!((entry.sent, entry.dropped(Reason::PartiallyRejected)), (7, 3));
+    let sent = table::EXPORTER_SENT.of(Signal::Logs);
+    assert_eq!(bench.metrics.value(sent, &[("exporter", "fake")]), Some(10.0));
+}

@@ -82,7 +82,7 @@ impl Agent {
     /// A port is taken, a certificate cannot be used, a file cannot be read. Nothing is left running.
     pub async fn start(plan: Plan, identity: Identity) -> Result<Agent> {
         info!(version = env!("CARGO_PKG_VERSION"), "Starting otel-agent...");
-        let mut assembly = Assembly::build(plan, &identity)?;
+        let mut assembly = Assembly::build(plan, &identity, None)?;
         let mut pages = Pages::open(Source::of(&assembly.plan), &identity).await?;
         if let Err(error) = assembly.open() {
             pages.close().await;
@@ -99,7 +99,7 @@ impl Agent {
     ///
     /// The new plan cannot be started; the old one goes on.
     pub async fn reload(&mut self, plan: Plan) -> Result<()> {
-        let mut next = Assembly::build(plan, &self.identity)?;
+        let mut next = Assembly::build(plan, &self.identity, Some(&self.assembly))?;
         self.pages.change_to(Source::of(&next.plan), &self.identity).await?;
         self.assembly.close(HANDOVER).await;
         if let Err(error) = next.open() {

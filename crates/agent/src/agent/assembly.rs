@@ -31,15 +31,16 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    /// Builds all but the receivers; no port is bound.
-    pub(super) fn build(plan: Plan, identity: &Identity) -> Result<Assembly> {
+    /// Builds all but the receivers; no port is bound. What `before` still holds counts in the new memory budget.
+    pub(super) fn build(plan: Plan, identity: &Identity, before: Option<&Assembly>) -> Result<Assembly> {
         let extensions = plan.extensions.iter().map(|(id, config)| (id, config));
         let authenticators = Authenticators::open(extensions)?;
         let total = cgroup::memory_total(cgroup::Limits::of_this_process());
         let limiters: Vec<_> = plan.processors.values().filter_map(processors::Config::memory_limiter).collect();
         // One budget for the agent: the strictest limiter's, as memory is one.
         let marks = limiters.iter().map(|limiter| limiter.marks(total)).min_by_key(|marks| marks.soft);
-        let door = Door::new(marks.unwrap_or_else(|| Marks::by_default(total)).budget());
+        let before = before.map(|before| before.pipelines.door().budget());
+        let door = Door::new(marks.unwrap_or_else(|| Marks::by_default(total)).budget(before));
         let guards = limiters.iter().map(|limiter| limiter.guard(&door, total)).collect();
         // What is shown of these components ends with them, when another plan takes over.
         let metrics = identity.metrics.scoped();

@@ -22,6 +22,8 @@ struct Account {
     used: AtomicUsize,
     /// How often there was no room.
     refusals: AtomicU64,
+    /// The budget of the configuration before this one, while it still holds something: memory is one.
+    before: Option<WeakBudget>,
 }
 
 /// A budget that goes when nothing else keeps it.
@@ -53,12 +55,18 @@ impl Budget {
     /// A budget of `limit` bytes that lets new data in up to `soft`.
     #[must_use]
     pub fn with_soft(limit: usize, soft: usize) -> Budget {
-        Budget(Arc::new(Account {
-            limit,
-            soft: soft.min(limit),
-            used: AtomicUsize::new(0),
-            refusals: AtomicU64::new(0),
-        }))
+        Budget::open(limit, soft, None)
+    }
+
+    /// The same, for a configuration that takes over: what the budget before still holds counts.
+    #[must_use]
+    pub fn succeeding(before: &Budget, limit: usize, soft: usize) -> Budget {
+        Budget::open(limit, soft, Some(before.downgrade()))
+    }
+
+    fn open(limit: usize, soft: usize, before: Option<WeakBudget>) -> Budget {
+        let (used, refusals) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Budget(Arc::new(Account { limit, soft: soft.min(limit), used, refusals, before }))
     }
 
     /// Room for new data of this size. Zero bytes ask whether anything may come in at all.
@@ -101,14 +109,21 @@ impl Budget {
     }
 
     fn take(&self, bytes: usize, limit: usize) -> Result<(), Full> {
-        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= limit);
+        let before = self.held_before();
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| sum.saturating_add(before) <= limit);
         match self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
             Ok(_) => Ok(()),
             Err(used) => {
                 self.0.refusals.fetch_add(1, Ordering::Relaxed);
-                Err(Full { wanted: bytes, used, limit })
+                Err(Full { wanted: bytes, used: used + before, limit })
             }
         }
+    }
+
+    /// Bytes that the budgets before this one still hold. They hardly grow any more.
+    fn held_before(&self) -> usize {
+        let before = self.0.before.as_ref().and_then(WeakBudget::upgrade);
+        before.map_or(0, |before| before.usage() + before.held_before())
     }
 
     fn give_back(&self, bytes: usize) {

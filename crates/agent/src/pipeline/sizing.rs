@@ -32,11 +32,16 @@ impl Marks {
         Marks { hard: total / 100 * 80, soft: total / 100 * 55 }
     }
 
-    /// The budget for payload that keeps the process below the marks.
+    /// The budget for payload that keeps the process below the marks. `before` is that of the configuration that this
+    /// one takes over from, which may hold something for a while.
     #[must_use]
-    pub fn budget(self) -> Budget {
+    pub fn budget(self, before: Option<&Budget>) -> Budget {
         let bytes = |mark| usize::try_from(payload(mark)).unwrap_or(usize::MAX);
-        Budget::with_soft(bytes(self.hard), bytes(self.soft))
+        let (limit, soft) = (bytes(self.hard), bytes(self.soft));
+        match before {
+            Some(before) => Budget::succeeding(before, limit, soft),
+            None => Budget::with_soft(limit, soft),
+        }
     }
 }
 
@@ -52,7 +57,7 @@ mod tests {
     use super::*;
 
     fn check(hard_mib: u64, soft_mib: u64, expected: (usize, usize)) {
-        let budget = Marks { hard: hard_mib << 20, soft: soft_mib << 20 }.budget();
+        let budget = Marks { hard: hard_mib << 20, soft: soft_mib << 20 }.budget(None);
         assert_eq!((budget.limit() >> 20, budget.soft() >> 20), expected, "{hard_mib} {soft_mib}");
     }
 

@@ -40,6 +40,20 @@ fn a_body_is_new_data_until_it_is_read() {
 }
 
 #[test]
+fn what_the_budget_before_still_holds_counts() {
+    let old = Budget::new(100);
+    let kept = old.try_hold(70).unwrap();
+    let new = Budget::succeeding(&old, 100, 80);
+    drop(old);
+    let full = new.try_hold(20).unwrap_err();
+    assert_eq!((full.used, full.limit, new.usage()), (70, 80, 0));
+    let mut hold = new.try_hold(10).unwrap();
+    drop(kept);
+    hold.grow(90).unwrap();
+    assert_eq!(new.usage(), 100);
+}
+
+#[test]
 fn shared_memory_is_given_back_with_the_last_of_its_holds() {
     let budget = Budget::new(100);
     let mut one = budget.try_hold(30).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! There is one [`Line`] for each exporter of each pipeline, and on each of them, at any time,
 //! accepted = sent + dropped + held. The metrics, the status page and the tests all read these lines. Items are moved
-//! along them by [`Ticket`](super::Ticket)s alone.
+//! along them by [`Ticket`](crate::pipeline::Ticket)s alone.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

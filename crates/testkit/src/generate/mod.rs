@@ -1,6 +1,6 @@
 //! Requests to test and measure with, the same for the same seed.
 //!
-//! [`sdk`] makes what SDKs send in production; [`wild`] makes what the protocol allows, with every field, kind and corner.
+//! [`sdk`](crate::generate::sdk) makes what SDKs send in production; [`wild`](crate::generate::wild) makes what the protocol allows, with every field, kind and corner.
 
 pub mod random;
 pub mod sdk;

@@ -71,6 +71,11 @@ impl Assembly {
         join_all(stopping).await;
     }
 
+    /// Sends what waits for more to come.
+    pub(super) fn flush(&self) {
+        self.pipelines.flush();
+    }
+
     /// Sends what is held until the deadline; returns the items that were left.
     pub(super) async fn drain(&self, deadline: Instant) -> u64 {
         self.pipelines.drain(deadline).await

@@ -51,6 +51,8 @@ impl Retired {
 
 async fn until_empty(assembly: &Assembly) {
     while assembly.holds_data() {
+        // Nothing comes in any more that a batch could wait for. One batch may pass on to another: hence each time.
+        assembly.flush();
         sleep(LOOK_EVERY).await;
     }
 }

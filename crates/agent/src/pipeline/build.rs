@@ -91,6 +91,11 @@ impl Pipelines {
         &self.door
     }
 
+    /// What holds passes on what it has, without waiting for more; the queues go on as they do.
+    pub fn flush(&self) {
+        self.pipelines.iter().flat_map(|pipeline| &pipeline.gathers).for_each(|gather| gather.flush());
+    }
+
     /// Empties the pipelines, once the receivers have stopped: what holds passes on what it has, in the order of the
     /// flow, then the queues empty. Nothing is tried again, and what is left at the deadline is given up. Returns how
     /// many items that were.

@@ -25,6 +25,9 @@ pub trait Gather: Send + Sync + 'static {
     /// There is no room; the batch comes back as it was.
     fn gather(&self, batch: Batch) -> Result<(), Rejected>;
 
+    /// Passes on what it has as soon as it can, without waiting for more. It goes on working.
+    fn flush(&self);
+
     /// Passes on everything it has. What is still there at `deadline` is given up; returns how many items that were.
     fn drain(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = u64> + Send + '_>>;
 }

@@ -79,6 +79,8 @@ impl Gather for Capture {
         Ok(())
     }
 
+    fn flush(&self) {}
+
     fn drain(&self, _deadline: Instant) -> Pin<Box<dyn Future<Output = u64> + Send + '_>> {
         Box::pin(std::future::ready(0))
     }

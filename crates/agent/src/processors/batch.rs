@@ -124,6 +124,10 @@ impl Gather for Whole {
         self.shard.add(Batch { origin: self.origin.clone(), ..batch })
     }
 
+    fn flush(&self) {
+        self.shard.flush();
+    }
+
     fn drain(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = u64> + Send + '_>> {
         Box::pin(self.shard.drain(deadline))
     }
@@ -139,6 +143,10 @@ impl Gather for ByMetadata {
                 Err(Rejected::back(batch, refusal))
             }
         }
+    }
+
+    fn flush(&self) {
+        self.lock().values().for_each(|(shard, _)| shard.flush());
     }
 
     fn drain(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = u64> + Send + '_>> {

@@ -135,6 +135,15 @@ impl Shard {
         Ok(())
     }
 
+    /// The batch in the making is due now.
+    pub(super) fn flush(&self) {
+        let mut state = self.lock();
+        if state.due.is_some() {
+            state.due = Some(Instant::now());
+            self.work.notify_one();
+        }
+    }
+
     /// Passes on everything; what is left at the deadline is given up. Returns how many items that were.
     pub(super) async fn drain(&self, deadline: Instant) -> u64 {
         self.lock().deadline = Some(deadline);

@@ -189,6 +189,22 @@ async fn values_of_metadata_keep_batches_apart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_flush_does_not_wait_for_the_timer() {
+    let setup = setup("timeout: 1h");
+    setup.batch.flush();
+    setup.give(0..3);
+    after(10).await;
+    assert_eq!(setup.sizes(), Vec::<usize>::new());
+    setup.batch.flush();
+    after(10).await;
+    assert_eq!(setup.sizes(), vec![3]);
+    setup.give(3..5);
+    setup.batch.flush();
+    after(10).await;
+    assert_eq!((setup.sizes(), setup.bench.settled().sent), (vec![3, 2], 5));
+}
+
+#[tokio::test(start_paused = true)]
 async fn at_the_end_what_is_there_is_sent() {
     let setup = setup("timeout: 1h");
     setup.give(0..5);

@@ -37,7 +37,7 @@ main() {
   [ "$install_only" = no ] || exit 0
 
   if [ "$program" = agent ] && [ -z "${E2E_AGENT:-}" ]; then
-    (cd "$root" && cargo build --release --locked --bin otel-agent)
+    (cd "$root" && cargo build --release --locked --package otel-agent)
     E2E_AGENT=${CARGO_TARGET_DIR:-$root/target}/release/otel-agent
   fi
   export E2E_AGENT=${E2E_AGENT:-}

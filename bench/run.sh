@@ -11,7 +11,7 @@ cargo build --release --locked --package bench
     echo "# $(rustc --version); $(uname -sr); $(nproc) processors; $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
     echo "# load before: $(cut -d' ' -f1-3 /proc/loadavg)"
     echo "## codec: cargo bench --package wire"
-    cargo bench --locked --package wire -- --noplot --warm-up-time 0.5 --measurement-time 1.5 2>/dev/null | grep -v '^$' || true
+    cargo bench --locked --package wire -- --noplot --warm-up-time 0.5 --measurement-time 1.5 2>/dev/null | grep -vE "^(\s*$|Gnuplot|Benchmarking)" || true
     echo "## whole agent: otel-agent-bench $*"
     target/release/otel-agent-bench "$@"
 } 2>&1 | tee "$out"

@@ -84,7 +84,7 @@ impl Agent {
         info!(version = env!("CARGO_PKG_VERSION"), "Starting otel-agent...");
         let mut assembly = Assembly::build(plan, &identity, None)?;
         let mut pages = Pages::open(Source::of(&assembly.plan), &identity).await?;
-        if let Err(error) = assembly.open() {
+        if let Err(error) = assembly.open().await {
             pages.close().await;
             return Err(error);
         }
@@ -102,7 +102,7 @@ impl Agent {
         let mut next = Assembly::build(plan, &self.identity, Some(&self.assembly))?;
         self.pages.change_to(Source::of(&next.plan), &self.identity).await?;
         self.assembly.close(HANDOVER).await;
-        if let Err(error) = next.open() {
+        if let Err(error) = next.open().await {
             self.go_back().await;
             return Err(error);
         }
@@ -118,7 +118,7 @@ impl Agent {
 
     /// Opens again what a reload has closed that then failed.
     async fn go_back(&mut self) {
-        if let Err(error) = self.assembly.open() {
+        if let Err(error) = self.assembly.open().await {
             error!(error = format!("{error:#}"), "The receivers of the old configuration could not be opened again.");
         }
         if let Err(error) = self.pages.change_to(Source::of(&self.assembly.plan), &self.identity).await {

@@ -164,6 +164,23 @@ async fn a_reload_that_cannot_bind_its_port_leaves_the_old_configuration_at_work
     agent.ledger_balances().unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_fails_at_its_second_receiver_closes_the_first_again() {
+    let backend = Backend::start().await.unwrap();
+    let agent = AgentProcess::start(BINARY, &config(&backend.url(), "c1")).unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = taken.local_addr().unwrap();
+    let second = format!("  otlp/second: {{protocols: {{http: {{endpoint: '{busy}'}}}}}}\nprocessors:");
+    let two = config(&backend.url(), "c2").replace("processors:\n", &format!("{second}\n"));
+    agent.reload(&two.replace("receivers: [otlp]", "receivers: [otlp, otlp/second]")).unwrap();
+    agent.wait_for_log("cannot be started; the running one stays in force").unwrap();
+    let items = post_everything(&agent);
+    backend.wait_for(items, WAIT).await.unwrap();
+    assert!(clusters(&backend).iter().all(|cluster| cluster.contains("\"c1\"")), "{:?}", clusters(&backend));
+    assert!(!agent.log().unwrap().contains("could not be opened again"), "{}", agent.log().unwrap());
+    agent.ledger_balances().unwrap();
+}
+
 #[test]
 fn a_port_in_use_ends_the_start_and_says_by_whom_and_what_to_do() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -52,16 +52,23 @@ impl Assembly {
     }
 
     /// Opens the receivers. On an error none is open.
-    pub(super) fn open(&mut self) -> Result<()> {
-        let mut opened = Vec::new();
+    pub(super) async fn open(&mut self) -> Result<()> {
+        let opened = self.open_each();
+        if opened.is_err() {
+            // Nobody was told of these, so that nothing is under way.
+            self.close(Duration::ZERO).await;
+        }
+        opened
+    }
+
+    fn open_each(&mut self) -> Result<()> {
         for (id, config) in &self.plan.receivers {
             let intakes = Signal::ALL.map(|signal| self.pipelines.intake(&id.to_string(), signal));
             let authenticator = |id: &ComponentId| self.authenticators.server(id);
             let inputs = receivers::Inputs { intakes, authenticator: &authenticator, metrics: &self.metrics };
             let running = config.start(id, inputs).with_context(|| format!("cannot start receiver `{id}`"))?;
-            opened.push((id.clone(), running));
+            self.receivers.push((id.clone(), running));
         }
-        self.receivers = opened;
         Ok(())
     }
 

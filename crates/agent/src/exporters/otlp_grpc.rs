@@ -163,7 +163,7 @@ impl Component for Config {
     }
 }
 
-/// Makes the calls. Clones share the connections, so that all signals go over the same.
+/// Makes the calls. Clones share the connections.
 #[derive(Clone)]
 pub struct Exporter {
     client: Client,

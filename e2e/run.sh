@@ -15,6 +15,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 cache=${OTEL_AGENT_CACHE:-$HOME/.cache/otel-agent}
 export GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false"
+exec 3>&2 # where steps of a long installation are told, past its log
 
 main() {
   local install_only=no program=agent previous= argument
@@ -25,15 +26,17 @@ main() {
     previous=$argument
   done
   local tool
-  for tool in python3:python3 go:golang node:nodejs npm:npm java:openjdk-17-jdk mvn:maven cargo:rustup; do need "${tool%:*}" "${tool#*:}"; done
+  for tool in flock:util-linux python3:python3 go:golang node:nodejs npm:npm java:openjdk-17-jdk mvn:maven cargo:rustup; do need "${tool%:*}" "${tool#*:}"; done
   mkdir -p "$cache"
 
   python=$(part python "$here/requirements.txt")/bin/python
   E2E_COLLECTOR=$(part collector "$here/collector")/otelcol
+  E2E_PROMETHEUS=$(part prometheus "$here/prometheus")/prometheus
+  E2E_PROMTOOL=${E2E_PROMETHEUS%/*}/promtool
   E2E_NODE_CLIENT=$(part node "$here/clients/node")
   E2E_GO_CLIENT=$(part go "$here/clients/go")/send
   E2E_JAVA_CLIENT=$(part java "$here/clients/java")/target
-  export E2E_COLLECTOR E2E_NODE_CLIENT E2E_GO_CLIENT E2E_JAVA_CLIENT
+  export E2E_COLLECTOR E2E_PROMETHEUS E2E_PROMTOOL E2E_NODE_CLIENT E2E_GO_CLIENT E2E_JAVA_CLIENT
   [ "$install_only" = no ] || exit 0
 
   if [ "$program" = agent ] && [ -z "${E2E_AGENT:-}" ]; then
@@ -51,16 +54,19 @@ need() {
 }
 
 # part NAME SOURCE: the folder of an installed part, made by install_NAME when it is not there yet for this very source
+# (shell scripts beside the source are not part of it)
 part() {
   local key folder
-  key=$( (cd "$(dirname "$2")" && find "$(basename "$2")" -type f -not -path '*/.*' | LC_ALL=C sort | xargs sha256sum; declare -f "install_$1") | sha256sum | cut -c1-12)
+  key=$( (cd "$(dirname "$2")" && find "$(basename "$2")" -type f -not -path '*/.*' -not -name '*.sh' | LC_ALL=C sort | xargs sha256sum; declare -f "install_$1") | sha256sum | cut -c1-12)
   folder=$cache/$1-$key
+  exec 9>"$cache/$1.lock" # two runs beside each other do not install the same part
+  flock 9
   if [ ! -e "$folder/.done" ]; then
     local began=$SECONDS
     echo "e2e: installing $1" >&2
     rm -rf "$folder"
     mkdir -p "$folder"
-    (cd "$folder" && "install_$1" "$2") >"$folder/install.log" 2>&1 || {
+    (cd "$folder" && "install_$1" "$2") >"$folder/install.log" 2>&1 9>&- || {
       tail -30 "$folder/install.log" >&2
       echo "e2e: installing $1 failed; the whole output is in $folder/install.log; try again with: e2e/run.sh --install" >&2
       exit 1
@@ -68,7 +74,24 @@ part() {
     touch "$folder/.done"
     echo "e2e: installed $1 in $((SECONDS - began)) s" >&2
   fi
+  exec 9>&-
   echo "$folder"
+}
+
+# step WHAT COMMAND...: a part of an installation that takes minutes; one line tells that it is done and how long it took
+step() {
+  local what=$1 began=$SECONDS
+  shift
+  echo "e2e:   building $what" >&3
+  "$@" || exit 1
+  echo "e2e:   built $what in $((SECONDS - began)) s" >&3
+}
+
+# built FROM TO PACKAGE FLAG...: the Go package of the module in folder FROM as binary TO
+built() {
+  local from=$1 to=$2 package=$3
+  shift 3
+  (cd "$from" && CGO_ENABLED=0 go build -trimpath -o "$to" "$@" "$package")
 }
 
 install_python() {
@@ -84,6 +107,22 @@ install_collector() {
   cp go.mod go.sum build/
   cd build
   go build -trimpath -ldflags='-s -w' -o ../otelcol .
+}
+
+# Without the web interface, which the module does not hold, and with those ways of discovery alone that scenarios use:
+# the other ones bring the libraries of every cloud.
+install_prometheus() {
+  local program stamp=github.com/prometheus/common/version.Version version
+  version=$(pinned "$1" github.com/prometheus/prometheus | sed 's/^v0\.3/3./') # release 3.16.0 is module v0.316.0
+  for program in prometheus promtool; do
+    step $program built "$1" "$PWD/$program" "github.com/prometheus/prometheus/cmd/$program" \
+      -tags remove_all_sd,enable_kubernetes_sd,enable_dns_sd -ldflags "-s -w -X $stamp=$version"
+  done
+}
+
+# pinned FOLDER MODULE: the version that the go.mod in there requires
+pinned() {
+  sed -n "s!^\(require\)\?[[:space:]]*$2 \(v[^ ]*\).*!\2!p" "$1/go.mod"
 }
 
 install_node() {

@@ -28,6 +28,14 @@ def collector() -> Path:
     return _part("E2E_COLLECTOR")
 
 
+def prometheus() -> Path:
+    return _part("E2E_PROMETHEUS")
+
+
+def promtool() -> Path:
+    return _part("E2E_PROMTOOL")
+
+
 def node_client() -> Path:
     return _part("E2E_NODE_CLIENT")
 

@@ -15,6 +15,9 @@ pub mod debug;
 /// To files.
 pub mod file;
 
+/// Names, labels and series of Prometheus, for the exporters that make them.
+pub mod series;
+
 use std::sync::Arc;
 
 use anyhow::Context as _;

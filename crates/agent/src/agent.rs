@@ -17,7 +17,7 @@ use crate::config::Plan;
 use crate::net::server::Address;
 use crate::pipeline::Ledger;
 use crate::telemetry::logs::Logs;
-use crate::telemetry::{Health, Metrics, process, table};
+use crate::telemetry::{Health, Metrics, Who, process, table};
 use assembly::Assembly;
 use pages::{Pages, Source};
 use retired::Retired;
@@ -31,6 +31,8 @@ pub struct Identity {
     pub ledger: Ledger,
     /// Whether data is taken.
     pub health: Health,
+    /// Who sends what.
+    pub who: Who,
     /// The own log, if the program has started one.
     pub logs: Option<Logs>,
     /// `service.instance.id`: random for each process.
@@ -48,10 +50,12 @@ impl Identity {
         }
         let ledger = Ledger::new();
         ledger.register(&metrics);
+        let who = Who::new();
+        who.register(&metrics);
         for outcome in ["applied", "refused"] {
             let _present_at_zero = metrics.counter(&table::CONFIG_RELOADS, &[("outcome", outcome)]);
         }
-        Identity { metrics, ledger, health: Health::starting(), logs, instance: process::instance_id() }
+        Identity { metrics, ledger, health: Health::starting(), who, logs, instance: process::instance_id() }
     }
 }
 
@@ -88,6 +92,7 @@ impl Agent {
             pages.close().await;
             return Err(error);
         }
+        identity.who.configure(&assembly.plan.telemetry.senders);
         identity.health.set_ready();
         info!("Everything is ready. Begin running and processing data.");
         Ok(Agent { identity, assembly, pages, retired: Retired::none() })
@@ -111,6 +116,7 @@ impl Agent {
         {
             warn!(error = format!("{error:#}"), "The log goes on with its old settings.");
         }
+        self.identity.who.configure(&next.plan.telemetry.senders);
         self.retired.add(std::mem::replace(&mut self.assembly, next));
         info!("Config updated");
         Ok(())

@@ -40,7 +40,7 @@ impl Assembly {
         // One budget for the agent: the strictest limiter's, as memory is one.
         let marks = limiters.iter().map(|limiter| limiter.marks(total)).min_by_key(|marks| marks.soft);
         let before = before.map(|before| before.pipelines.door().budget());
-        let door = Door::new(marks.unwrap_or_else(|| Marks::by_default(total)).budget(before));
+        let door = Door::new(marks.unwrap_or_else(|| Marks::by_default(total)).budget(before)).seen_by(&identity.who);
         let guards = limiters.iter().map(|limiter| limiter.guard(&door, total)).collect();
         // What is shown of these components ends with them, when another plan takes over.
         let metrics = identity.metrics.scoped();

@@ -85,12 +85,14 @@ impl Pages {
     }
 
     fn open_metrics(&mut self, identity: &Identity) -> Result<()> {
+        let resource = self.source.resource.of_agent(&identity.instance);
         for reader in self.source.metrics.endpoints() {
             let page = Page {
                 metrics: identity.metrics.clone(),
                 level: self.source.metrics.level,
-                naming: reader.naming(),
-                resource: self.source.resource.of_agent(&identity.instance),
+                naming: reader.naming(&resource),
+                resource: resource.clone(),
+                who: identity.who.clone(),
             };
             let listener = Listener::bind(&Address::Tcp(reader.endpoint()))
                 .context("binding address for the own metrics (service::telemetry::metrics)")?;

@@ -42,10 +42,23 @@ pub(super) struct Counts {
     retries: Counter,
     taken_apart: Counter,
     in_flight: Gauge,
-    /// Items of each batch that was put into the queue.
-    pub(super) enqueued: Histogram,
-    /// Items of each batch that the queue itself has joined.
-    pub(super) joined: Histogram,
+    /// Of each batch that was put into the queue.
+    pub(super) enqueued: Sizes,
+    /// Of each batch that the queue itself has joined.
+    pub(super) joined: Sizes,
+}
+
+/// How large batches are: in items, and in bytes before compression.
+pub(super) struct Sizes {
+    items: Histogram,
+    bytes: Histogram,
+}
+
+impl Sizes {
+    pub(super) fn record(&self, items: usize, bytes: usize) {
+        self.items.record(items as u64);
+        self.bytes.record(bytes as u64);
+    }
 }
 
 /// How many more requests the next refused batch may cost. Where every item is refused, taking apart only multiplies the
@@ -77,8 +90,14 @@ impl Counts {
             retries: metrics.counter(&table::EXPORTER_RETRIES, &ours),
             taken_apart: metrics.counter(&table::EXPORTER_TAKEN_APART, &ours),
             in_flight: metrics.gauge(&table::EXPORTER_IN_FLIGHT, &data_type),
-            enqueued: metrics.histogram(&table::EXPORTER_ENQUEUE_SIZE, &plain),
-            joined: metrics.histogram(&table::EXPORTER_QUEUE_BATCH_SEND_SIZE, &plain),
+            enqueued: Sizes {
+                items: metrics.histogram(&table::EXPORTER_ENQUEUE_SIZE, &plain),
+                bytes: metrics.histogram(&table::EXPORTER_ENQUEUE_SIZE_BYTES, &plain),
+            },
+            joined: Sizes {
+                items: metrics.histogram(&table::EXPORTER_QUEUE_BATCH_SEND_SIZE, &plain),
+                bytes: metrics.histogram(&table::EXPORTER_QUEUE_BATCH_SEND_SIZE_BYTES, &plain),
+            },
         }
     }
 }

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use wire::{Chain, Signal};
 
+use crate::telemetry::who::{Passed, Who};
+
 use super::{Arrival, Batch, Budget, Full, Hold, Refusal, Rejected, Route, Segment, Ticket};
 
 /// Lets data in while there is room. Clones are the same door.
@@ -16,6 +18,8 @@ pub struct Door {
     budget: Budget,
     /// How many guards (of memory limiters) keep it shut.
     guards: Arc<AtomicUsize>,
+    /// Counts who comes.
+    who: Who,
 }
 
 /// What a receiver holds for one signal: the door, and the pipelines behind it. Clones are the same intake.
@@ -38,7 +42,13 @@ impl Door {
     /// A door that lets in what fits into `budget`.
     #[must_use]
     pub fn new(budget: Budget) -> Door {
-        Door { budget, guards: Arc::default() }
+        Door { budget, guards: Arc::default(), who: Who::new() }
+    }
+
+    /// The same door, at which `who` counts who sends what.
+    #[must_use]
+    pub fn seen_by(self, who: &Who) -> Door {
+        Door { who: who.clone(), ..self }
     }
 
     /// The budget behind it.
@@ -118,6 +128,15 @@ impl Intake {
         if arrival.items == 0 {
             return Ok(());
         }
+        let who = &self.door.who;
+        let (peer, signal, items, bytes) = (arrival.origin.peer, arrival.signal, arrival.items, arrival.bytes.len());
+        who.look(peer, signal, items, &arrival.bytes);
+        let result = self.enter(arrival).await;
+        who.count(Passed { peer, signal, items, bytes, taken: result.is_ok() });
+        result
+    }
+
+    async fn enter(&self, arrival: Arrival) -> Result<(), Refusal> {
         // The place of the journal: an arrival would be stored here, before anything else is done with it.
         let Some((last, others)) = self.entrances.split_last() else { return Ok(()) };
         let Arrival { signal, bytes, items, origin, mut hold } = arrival;

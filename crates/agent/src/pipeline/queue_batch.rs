@@ -129,7 +129,7 @@ impl Reader {
         for (batch, receipts) in due {
             let worker = Arc::clone(&self.workers).acquire_owned().await;
             let courier = Arc::clone(&self.courier);
-            courier.counts.joined.record(batch.items() as u64);
+            courier.counts.joined.record(batch.items(), batch.body.len());
             tokio::spawn(async move {
                 let result = courier.send(batch).await;
                 receipts.iter().for_each(|receipt| receipt.note(&result));

@@ -189,7 +189,7 @@ impl Queued {
 
     async fn accept_one(self: &Arc<Self>, batch: Batch) -> Result<(), Rejected> {
         let ours = batch.ticket.is_accepted();
-        let items = batch.items() as u64;
+        let (items, bytes) = (batch.items(), batch.body.len());
         let (reply, result) = match self.settings.wait_for_result {
             true => {
                 let (reply, result) = oneshot::channel();
@@ -199,7 +199,7 @@ impl Queued {
         };
         let entry = Box::new(Entry { size: self.settings.sizer.size(&batch), batch, reply });
         self.push(entry, ours).await?;
-        self.courier.counts.enqueued.record(items);
+        self.courier.counts.enqueued.record(items, bytes);
         self.wake();
         let Some(result) = result else { return Ok(()) };
         let lost = || Refusal::unavailable("the request was given up");

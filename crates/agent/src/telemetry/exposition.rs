@@ -6,35 +6,41 @@
 use std::fmt::Write;
 
 use super::metric::{Kind, Metric};
-use super::metrics::{Family, Labels, Value};
+use super::metrics::{Family, Value};
 
 /// `Content-Type` of this format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What a reader may change about names and labels. The default is the Collector's: nothing is appended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Naming {
-    /// Off: counters end in `_total`.
-    pub without_type_suffix: bool,
-    /// Off: names end in their unit, such as `_seconds` or `_bytes`.
-    pub without_units: bool,
-    /// Off: every series has `otel_scope_name` and `otel_scope_version`.
-    pub without_scope_info: bool,
+    /// Names end in their unit, such as `_seconds` or `_bytes`, and counters in `_total`.
+    pub suffixes: bool,
+    /// Every series has `otel_scope_name` and `otel_scope_version`.
+    pub scope: bool,
+    /// Attributes of the agent itself that every series has as labels, under the attributes' names.
+    pub constant: Vec<(String, String)>,
 }
 
-impl Default for Naming {
-    fn default() -> Self {
-        Self { without_type_suffix: true, without_units: true, without_scope_info: true }
+impl Naming {
+    /// The labels that every series has besides its own.
+    fn labels(&self) -> Vec<(String, &str)> {
+        let scope = [("otel_scope_name", env!("CARGO_PKG_NAME")), ("otel_scope_version", env!("CARGO_PKG_VERSION"))];
+        let scope = scope.into_iter().filter(|_| self.scope).map(|(name, value)| (name.to_owned(), value));
+        let constant = self.constant.iter().map(|(name, value)| (label_name(name), value.as_str()));
+        constant.chain(scope).collect()
     }
 }
 
 /// Writes all families, then `target_info` with the attributes of the agent's own resource, then the error counter of
 /// the handler, which the Collector's readers have too.
 #[must_use]
-pub fn write(families: &[Family], naming: Naming, resource: &[(String, String)]) -> String {
+pub fn write(families: &[Family], naming: &Naming, resource: &[(String, String)]) -> String {
     let mut text = String::with_capacity(256 * families.len());
+    let common = naming.labels();
+    let common: Vec<_> = common.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     for family in families.iter().filter(|family| !family.series.is_empty()) {
-        write_family(&mut text, family, naming);
+        write_family(&mut text, family, naming.suffixes, &common);
     }
     write_head(&mut text, "target_info", Kind::Gauge, "Target metadata");
     text.push_str("target_info");
@@ -53,14 +59,16 @@ pub fn write(families: &[Family], naming: Naming, resource: &[(String, String)])
 /// Nothing that the handler does can fail, so this stays 0; alerts on it find the series.
 const HANDLER_ERRORS: &str = "promhttp_metric_handler_errors_total";
 
-fn write_family(text: &mut String, family: &Family, naming: Naming) {
-    let name = exposed_name(family.metric, naming);
+fn write_family(text: &mut String, family: &Family, suffixes: bool, common: &[(&str, &str)]) {
+    let name = exposed_name(family.metric, suffixes);
     write_head(text, &name, family.metric.kind, family.metric.help);
     for (labels, value) in &family.series {
+        let labels: Vec<_> =
+            labels.iter().map(|(name, value)| (*name, value.as_str())).chain(common.iter().copied()).collect();
         match value {
-            Value::Number(number) => write_sample(text, &name, "", labels, None, naming, *number),
+            Value::Number(number) => write_sample(text, &name, "", &labels, None, *number),
             Value::Buckets { counts, sum } => {
-                write_histogram(text, &name, family.metric.bounds, labels, naming, (counts, *sum));
+                write_histogram(text, &name, family.metric.bounds, &labels, (counts, *sum));
             }
         }
     }
@@ -71,35 +79,23 @@ fn write_histogram(
     text: &mut String,
     name: &str,
     bounds: &[u64],
-    labels: &Labels,
-    naming: Naming,
+    labels: &[(&str, &str)],
     (counts, sum): (&[u64], u64),
 ) {
     let mut total = 0;
     for (position, count) in counts.iter().enumerate() {
         total += count;
         let bound = bounds.get(position).map_or_else(|| "+Inf".to_owned(), u64::to_string);
-        write_sample(text, name, "_bucket", labels, Some(&bound), naming, total as f64);
+        write_sample(text, name, "_bucket", labels, Some(&bound), total as f64);
     }
-    write_sample(text, name, "_sum", labels, None, naming, sum as f64);
-    write_sample(text, name, "_count", labels, None, naming, total as f64);
+    write_sample(text, name, "_sum", labels, None, sum as f64);
+    write_sample(text, name, "_count", labels, None, total as f64);
 }
 
-fn write_sample(
-    text: &mut String,
-    name: &str,
-    suffix: &str,
-    labels: &Labels,
-    bound: Option<&str>,
-    naming: Naming,
-    value: f64,
-) {
+fn write_sample(text: &mut String, name: &str, suffix: &str, labels: &[(&str, &str)], bound: Option<&str>, value: f64) {
     text.push_str(name);
     text.push_str(suffix);
-    let scope = [("otel_scope_name", env!("CARGO_PKG_NAME")), ("otel_scope_version", env!("CARGO_PKG_VERSION"))];
-    let scope = scope.into_iter().filter(|_| !naming.without_scope_info);
-    let labels = labels.iter().map(|(name, value)| (*name, value.as_str()));
-    write_labels(text, labels.chain(scope).chain(bound.map(|bound| ("le", bound))));
+    write_labels(text, labels.iter().copied().chain(bound.map(|bound| ("le", bound))));
     text.push(' ');
     write_number(text, value);
     text.push('\n');
@@ -154,18 +150,21 @@ fn label_name(attribute: &str) -> String {
     name
 }
 
-/// The name with the suffixes that this reader asks for, each only once.
-fn exposed_name(metric: &Metric, naming: Naming) -> String {
+/// The name with unit and type appended, the unit only where the name does not end in it already.
+fn exposed_name(metric: &Metric, suffixes: bool) -> String {
     let mut name = metric.name.to_owned();
+    if !suffixes {
+        return name;
+    }
     let unit = match metric.unit {
         "s" => "_seconds",
         "By" => "_bytes",
         _ => "",
     };
-    if !naming.without_units && !name.ends_with(unit) {
+    if !name.ends_with(unit) {
         name.push_str(unit);
     }
-    if !naming.without_type_suffix && metric.kind == Kind::Counter {
+    if metric.kind == Kind::Counter {
         name.push_str("_total");
     }
     name
@@ -201,22 +200,33 @@ mod tests {
 
     #[test]
     fn the_text_is_the_collectors_at_the_defaults() {
-        let text = write(&sample().collect(Level::Normal), Naming::default(), &resource());
+        let text = write(&sample().collect(Level::Normal), &Naming::default(), &resource());
         insta::assert_snapshot!(text);
     }
 
     #[test]
     fn a_reader_may_ask_for_suffixes_and_scope() {
-        let naming = Naming { without_type_suffix: false, without_units: false, without_scope_info: false };
-        let text = write(&sample().collect(Level::Basic), naming, &[]);
+        let naming = Naming { suffixes: true, scope: true, constant: Vec::new() };
+        let text = write(&sample().collect(Level::Basic), &naming, &[]);
         insta::assert_snapshot!(text);
     }
 
     #[test]
-    fn no_suffix_is_put_twice() {
-        let naming = Naming { without_units: false, ..Naming::default() };
-        assert_eq!(exposed_name(&table::PROCESS_CPU_SECONDS, naming), "otelcol_process_cpu_seconds");
-        assert_eq!(exposed_name(&table::PROCESS_UPTIME, naming), "otelcol_process_uptime_seconds");
+    fn a_reader_may_ask_for_attributes_of_the_agent_on_every_series() {
+        let naming = Naming { constant: vec![("k8s.node.name".to_owned(), "n1".to_owned())], ..Naming::default() };
+        let text = write(&sample().collect(Level::Normal), &naming, &resource());
+        let of_ours = |line: &&str| line.starts_with("otelcol_");
+        assert!(text.lines().filter(of_ours).all(|line| line.contains("k8s_node_name=\"n1\"")), "{text}");
+        let others = text.lines().filter(|line| !line.starts_with('#') && !of_ours(line));
+        assert!(others.clone().count() == 3 && others.clone().all(|line| !line.contains("k8s_node_name")), "{text}");
+    }
+
+    #[test]
+    fn suffixes_come_together_and_none_is_put_twice() {
+        assert_eq!(exposed_name(&table::PROCESS_CPU_SECONDS, true), "otelcol_process_cpu_seconds_total");
+        assert_eq!(exposed_name(&table::PROCESS_UPTIME, true), "otelcol_process_uptime_seconds_total");
+        assert_eq!(exposed_name(&table::PROCESS_MEMORY_RSS, true), "otelcol_process_memory_rss_bytes");
+        assert_eq!(exposed_name(&table::PROCESS_UPTIME, false), "otelcol_process_uptime");
     }
 
     #[test]

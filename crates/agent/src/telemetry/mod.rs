@@ -18,6 +18,9 @@ pub mod exposition;
 /// `GET /metrics`.
 pub mod page;
 
+/// Who sends what: by sender and by metric name.
+pub mod who;
+
 /// The reference page of the metrics, from the table.
 pub mod reference;
 
@@ -36,3 +39,4 @@ pub mod logs;
 pub use health::Health;
 pub use metric::Level;
 pub use metrics::{Counter, Gauge, Histogram, Metrics};
+pub use who::Who;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::metrics::Metrics;
-use super::table;
+use super::{cgroup, table};
 
 /// Reads `/proc/self`. A figure that cannot be read is left out.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +36,9 @@ impl Process {
             }
             if let Some(bytes) = resident_bytes() {
                 sink.set(&table::PROCESS_MEMORY_RSS, &[], bytes);
+            }
+            if let Some(bytes) = cgroup::Limits::of_this_process().memory {
+                sink.set(&table::PROCESS_MEMORY_LIMIT, &[], bytes);
             }
             if let Some(heap) = heap() {
                 sink.set(&table::PROCESS_HEAP_ALLOC, &[], heap.allocated);

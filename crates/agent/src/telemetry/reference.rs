@@ -26,8 +26,8 @@ const INTRODUCTION: &str = "\
 
 Served as Prometheus text at `http://localhost:8888/metrics`; `service::telemetry::metrics` changes the address and the
 level. Names that start with `otelcol_` are the OpenTelemetry Collector's, with its labels; names that start with
-`otel_agent_` are our own. By default nothing is appended to a name; a reader with `without_type_suffix: false` sees
-counters with `_total`, one with `without_units: false` sees `_seconds` and `_bytes`.
+`otel_agent_` are our own. By default nothing is appended to a name; a reader with `without_type_suffix: false` or
+`without_units: false` sees counters with `_total`, and `_seconds` and `_bytes`: either key appends both, as in the Collector.
 
 Items are spans, metric points or log records. Counters of failures are present at 0 from the start, so that a rate over
 them always has an answer. Besides the tables below there are `target_info`, whose labels name this agent, and

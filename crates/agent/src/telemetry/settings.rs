@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 
 use tracing::level_filters::LevelFilter;
 
-use super::exposition::Naming;
 use super::logs::{Options, Output, Sampling};
 use super::metric::Level;
-use crate::settings::{Endpoint, GoDuration, Node, Reader, Setting, Shape, Toggle, Yaml, settings, words};
+use crate::settings::{GoDuration, Node, Reader, Setting, Shape, Toggle, Yaml, settings, words};
+
+mod metrics;
+mod senders;
+
+pub use metrics::{MetricsConfig, MetricsReader, PrometheusReader, PullExporter, PullReader, Selection};
+pub use senders::{PageFor, SendersConfig};
 
 settings! {
     /// The agent's own telemetry.
@@ -16,6 +21,8 @@ settings! {
         pub logs: LogsConfig = LogsConfig::default(),
         /// The agent's own metrics.
         pub metrics: MetricsConfig = MetricsConfig::default(),
+        /// Counting who sends what.
+        pub senders: SendersConfig = SendersConfig::default(),
         /// The agent's own traces: none are made, whatever is set here.
         pub traces: TracesConfig = TracesConfig::default(),
         /// Attributes that say which agent this is; they are the labels of `target_info`. An attribute set to null is removed. `service.name`, `service.version` and `service.instance.id` are there by default.
@@ -129,118 +136,6 @@ impl LogSampling {
 }
 
 settings! {
-    /// The agent's own metrics.
-    pub struct MetricsConfig {
-        /// How much is measured.
-        pub level: Level = Level::Normal,
-        /// How the metrics are read: Prometheus endpoints. A list written here replaces the default one.
-        pub readers: Vec<MetricsReader> = vec![MetricsReader::default()],
-    }
-    unsupported {
-        "views" => "remove it; drop series in the Prometheus scrape configuration (metric_relabel_configs)",
-    }
-    removed {
-        "address" => "write \
-            `readers: [{pull: {exporter: {prometheus: {host: 0.0.0.0, port: 8888}}}}]`",
-    }
-    check MetricsConfig::check
-}
-
-impl MetricsConfig {
-    fn check(&self, cx: &mut Reader<'_>) {
-        if self.readers.is_empty() && self.level != Level::None {
-            let what = "collector telemetry metrics reader should exist when metric level is not none";
-            cx.error_at("readers", what, "remove the empty list, or write `level: none`");
-        }
-    }
-
-    /// The endpoints that serve `/metrics`; none at level `none`.
-    pub fn endpoints(&self) -> impl Iterator<Item = &PrometheusReader> {
-        let readers = self.readers.iter().filter(|_| self.level != Level::None);
-        readers.map(|reader| &reader.pull.exporter.prometheus)
-    }
-}
-
-settings! {
-    /// One way to read the agent's own metrics.
-    pub struct MetricsReader {
-        /// Metrics are fetched from the agent.
-        pub pull: PullReader = PullReader::default(),
-    }
-    unsupported {
-        "periodic" => "use a `pull` reader and let Prometheus or an agent scrape it",
-    }
-}
-
-settings! {
-    /// Metrics are fetched from the agent.
-    pub struct PullReader {
-        /// In which form.
-        pub exporter: PullExporter = PullExporter::default(),
-    }
-    ignored {
-        "producers" => "there are no other producers in the agent",
-        "cardinality_limits" => "the agent's own series are bounded by its configuration",
-    }
-}
-
-settings! {
-    /// In which form metrics are fetched.
-    pub struct PullExporter {
-        /// The Prometheus text format, at `/metrics`.
-        pub prometheus: PrometheusReader = PrometheusReader::default(),
-    }
-}
-
-settings! {
-    /// The endpoint that serves `/metrics`. Written by hand, it needs `host` and `port`.
-    pub struct PrometheusReader {
-        /// The address to listen on; `0.0.0.0` for every address of the pod.
-        pub host: String = "localhost".to_owned(),
-        /// The port to listen on.
-        pub port: u16 = 8888,
-        /// Leaves out the labels `otel_scope_*`.
-        pub without_scope_info: bool = true,
-        /// Leaves out units in names: `otelcol_process_uptime` rather than `otelcol_process_uptime_seconds`.
-        pub without_units: bool = true,
-        /// Leaves out `_total` in the names of counters.
-        pub without_type_suffix: bool = true,
-    }
-    unsupported {
-        "with_resource_constant_labels" => "join on `target_info`, or add the labels in the scrape configuration",
-        "translation_strategy" => "use without_units and without_type_suffix",
-    }
-    check PrometheusReader::check
-}
-
-impl PrometheusReader {
-    /// Where to listen.
-    #[must_use]
-    pub fn endpoint(&self) -> Endpoint {
-        Endpoint::new(&self.host, self.port)
-    }
-
-    /// What is appended to names.
-    #[must_use]
-    pub fn naming(&self) -> Naming {
-        Naming {
-            without_type_suffix: self.without_type_suffix,
-            without_units: self.without_units,
-            without_scope_info: self.without_scope_info,
-        }
-    }
-
-    fn check(&self, cx: &mut Reader<'_>) {
-        for (key, example) in [("host", "localhost"), ("port", "8888")] {
-            if !cx.node().is_null() && cx.node().get(key).is_none_or(Node::is_null) {
-                let what = format!("`{key}` is missing; a reader written by hand needs `host` and `port`");
-                cx.error_at("", what, format!("add `{key}: {example}`"));
-            }
-        }
-    }
-}
-
-settings! {
     /// The agent's own traces. None are made.
     pub struct TracesConfig {
         /// How much is traced; without `processors` nothing is, at any level.
@@ -341,23 +236,8 @@ mod tests {
     #[test]
     fn the_defaults_are_the_collectors() {
         let config: TelemetryConfig = read_text("{}").unwrap();
-        let endpoints: Vec<_> = config.metrics.endpoints().map(|reader| reader.endpoint().to_string()).collect();
-        assert_eq!(endpoints, ["localhost:8888"]);
-        assert_eq!(config.metrics.endpoints().next().unwrap().naming(), Naming::default());
         assert_eq!(config.logs.options().sampling, Some(Sampling::default()));
         assert_eq!(config.logs.options().level, LevelFilter::INFO);
-    }
-
-    #[test]
-    fn there_may_be_several_readers_and_none_at_level_none() {
-        let reader = |port| format!("{{pull: {{exporter: {{prometheus: {{host: 0.0.0.0, port: {port}}}}}}}}}");
-        let text = format!("metrics: {{level: Detailed, readers: [{}, {}]}}", reader(1), reader(2));
-        let config: TelemetryConfig = read_text(&text).unwrap();
-        assert_eq!(config.metrics.endpoints().map(|reader| reader.port).collect::<Vec<_>>(), [1, 2]);
-        let config: TelemetryConfig = read_text("metrics: {level: none, readers: []}").unwrap();
-        assert_eq!(config.metrics.endpoints().count(), 0);
-        let problems = read_text::<TelemetryConfig>("metrics: {readers: []}").unwrap_err();
-        assert!(problems.contains("reader should exist"), "{problems}");
     }
 
     #[test]

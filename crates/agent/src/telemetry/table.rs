@@ -84,10 +84,18 @@ table! {
             "Number of items in the batches that were put into the sending queue."
             bounds [10, 25, 50, 75, 100, 250, 500, 750, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10000, 20000,
                 30000, 50000, 100000];
+        EXPORTER_ENQUEUE_SIZE_BYTES: Histogram Detailed "otelcol_exporter_enqueue_size_bytes" "By" ["exporter"]
+            "Number of bytes in the batches that were put into the sending queue."
+            bounds [128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576, 2097152,
+                4194304, 8388608, 16777216];
         EXPORTER_QUEUE_BATCH_SEND_SIZE: Histogram Detailed "otelcol_exporter_queue_batch_send_size" "{items}" ["exporter"]
             "Number of items in the batches that the queue's own batching made."
             bounds [10, 25, 50, 75, 100, 250, 500, 750, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10000, 20000,
                 30000, 50000, 100000];
+        EXPORTER_QUEUE_BATCH_SEND_SIZE_BYTES: Histogram Detailed "otelcol_exporter_queue_batch_send_size_bytes" "By" ["exporter"]
+            "Number of bytes in the batches that the queue's own batching made."
+            bounds [128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576, 2097152,
+                4194304, 8388608, 16777216];
         EXPORTER_RETRIES: Counter Normal "otel_agent_exporter_retries" "{requests}" ["exporter", "otel_signal"]
             "Number of attempts that were made again after a failure that may pass.";
         EXPORTER_TAKEN_APART: Counter Normal "otel_agent_exporter_taken_apart" "{batches}" ["exporter", "otel_signal"]
@@ -109,6 +117,24 @@ table! {
             "Number of items between the door and the destination right now.";
     }
 
+    "Who sends what" {
+        per signal {}
+        SENDER_ITEMS: Counter Normal "otel_agent_sender_items" "{items}" ["sender", "otel_signal"]
+            "Number of items taken from a sender: its pod, or its address. Only the senders with most items are shown.";
+        SENDER_REFUSED: Counter Normal "otel_agent_sender_refused_items" "{items}" ["sender", "otel_signal"]
+            "Number of items of that sender that were not taken; it was told.";
+        SENDER_SERIES: Gauge Normal "otel_agent_sender_series" "{series}" ["sender"]
+            "Number of different series of that sender in the last 10 to 20 minutes, estimated.";
+        METRIC_SERIES: Gauge Normal "otel_agent_metric_series" "{series}" ["metric_name"]
+            "Number of different series of a metric in the last 10 to 20 minutes, estimated. Only the metrics with most are shown.";
+        METRIC_POINTS: Counter Normal "otel_agent_metric_points" "{datapoints}" ["metric_name"]
+            "Number of points of that metric among those that were looked at.";
+        INSPECTED_POINTS: Counter Normal "otel_agent_inspected_points" "{datapoints}" []
+            "Number of points that were looked at to know metrics and series.";
+        INSPECTION_SECONDS: Counter Normal "otel_agent_inspection_seconds" "s" []
+            "Time spent on looking; at most a hundredth of one core.";
+    }
+
     "Memory budget" {
         per signal {}
         BUDGET_USED: Gauge Basic "otel_agent_budget_used_bytes" "By" []
@@ -125,6 +151,8 @@ table! {
             "Total CPU user and system time in seconds.";
         PROCESS_MEMORY_RSS: Gauge Basic "otelcol_process_memory_rss" "By" []
             "Total physical memory (resident set size).";
+        PROCESS_MEMORY_LIMIT: Gauge Basic "otel_agent_process_memory_limit_bytes" "By" []
+            "Memory limit of the container; above it the kernel ends the process. Absent when there is none.";
         PROCESS_HEAP_ALLOC: Gauge Basic "otelcol_process_runtime_heap_alloc_bytes" "By" []
             "Bytes of heap memory in use.";
         PROCESS_TOTAL_SYS_MEMORY: Gauge Basic "otelcol_process_runtime_total_sys_memory_bytes" "By" []

@@ -33,10 +33,11 @@ main() {
   E2E_COLLECTOR=$(part collector "$here/collector")/otelcol
   E2E_PROMETHEUS=$(part prometheus "$here/prometheus")/prometheus
   E2E_PROMTOOL=${E2E_PROMETHEUS%/*}/promtool
+  E2E_KUBERNETES=$(part kubernetes "$here/kubernetes")
   E2E_NODE_CLIENT=$(part node "$here/clients/node")
   E2E_GO_CLIENT=$(part go "$here/clients/go")/send
   E2E_JAVA_CLIENT=$(part java "$here/clients/java")/target
-  export E2E_COLLECTOR E2E_PROMETHEUS E2E_PROMTOOL E2E_NODE_CLIENT E2E_GO_CLIENT E2E_JAVA_CLIENT
+  export E2E_COLLECTOR E2E_PROMETHEUS E2E_PROMTOOL E2E_KUBERNETES E2E_NODE_CLIENT E2E_GO_CLIENT E2E_JAVA_CLIENT
   [ "$install_only" = no ] || exit 0
 
   if [ "$program" = agent ] && [ -z "${E2E_AGENT:-}" ]; then
@@ -120,6 +121,23 @@ install_prometheus() {
   done
 }
 
+# etcd and kwok, and for each minor one binary that is kube-apiserver, kube-controller-manager, kube-scheduler and kubectl.
+# Without the version stamp a server calls itself v0.0.0-master, and clients that look at its version go wrong.
+install_kubernetes() {
+  local to=$PWD module minor version program stamp=k8s.io/component-base/version
+  step etcd built "$1/etcd" "$to/etcd" go.etcd.io/etcd/server/v3 -ldflags '-s -w'
+  step kwok built "$1/kwok" "$to/kwok" sigs.k8s.io/kwok/cmd/kwok -ldflags '-s -w'
+  for module in "$1"/[0-9]*; do
+    minor=$(basename "$module")
+    version=$(pinned "$module" k8s.io/kubernetes)
+    mkdir -p "$minor/source"
+    cp "$1/controlplane/main.go" "$module"/go.* "$minor/source/"
+    step "Kubernetes $version" built "$minor/source" "$to/$minor/controlplane" . \
+      -ldflags "-s -w -X $stamp.gitVersion=$version -X $stamp.gitMajor=${minor%.*} -X $stamp.gitMinor=${minor#*.}"
+    for program in kube-apiserver kube-controller-manager kube-scheduler kubectl; do ln -s controlplane "$minor/$program"; done
+  done
+}
+
 # pinned FOLDER MODULE: the version that the go.mod in there requires
 pinned() {
   sed -n "s!^\(require\)\?[[:space:]]*$2 \(v[^ ]*\).*!\2!p" "$1/go.mod"
@@ -141,4 +159,5 @@ install_java() {
   mvn --batch-mode --no-transfer-progress process-classes
 }
 
-main "$@"
+# what the scripts in kubernetes/ read from here is `part`
+[ "${BASH_SOURCE[0]}" != "$0" ] || main "$@"

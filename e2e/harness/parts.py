@@ -36,6 +36,17 @@ def promtool() -> Path:
     return _part("E2E_PROMTOOL")
 
 
+def kubernetes() -> Path:
+    """The folder with `etcd`, `kwok` and a folder for each minor, such as `1.36`."""
+    return _part("E2E_KUBERNETES")
+
+
+def minors() -> list[str]:
+    """The minors of Kubernetes that are built, newest first; the first is the main one."""
+    folders = [module.parent.name for module in (E2E / "kubernetes").glob("*.*/go.mod")]
+    return sorted(folders, key=lambda minor: [int(part) for part in minor.split(".")], reverse=True)
+
+
 def node_client() -> Path:
     return _part("E2E_NODE_CLIENT")
 

@@ -8,7 +8,7 @@ import functools
 import re
 import time
 
-from harness import parts
+from harness import parts, watchers
 from harness.apiproxy import ApiProxy
 from harness.kubernetes import Api, ApiError, ControlPlane, objects
 from harness.kubernetes.plane import PATIENCE
@@ -125,6 +125,25 @@ def api_server(run: Run, minor: str) -> None:
     plane.restart_apiserver(kill=True)
     assert plane.api.get("Pod", "shop")["status"]["podIP"] == "127.0.7.1"
     assert plane.metrics().sum("apiserver_request_total") > 0
+
+
+@scenario("kubernetes/100 simulated agents", seconds=120)
+def simulated_agents(run: Run) -> None:
+    """The requests that agents make cost the server no read from etcd, and a change of a pod goes to one agent alone."""
+    plane = run.open(ControlPlane(controllers=False, scheduler=False, kwok=False))
+    account, nodes = watchers.prepared(plane, 100, 3)
+    before = watchers.Reading.of(plane)
+    agents = run.open(watchers.Agents(plane, account, nodes))
+    after = watchers.Reading.of(plane)
+    assert agents.pods == dict.fromkeys(nodes, 3), agents.pods
+    assert after.lists - before.lists == after.by_index - before.by_index == 100, (before, after)
+    assert after.from_etcd == before.from_etcd, (before, after)
+    assert after.watches - before.watches == 100, (before, after)
+    for number in range(20):
+        watchers.touch(plane, number)
+    until(lambda: sum(agents.events.values()) >= 20, lambda: f"20 events: {agents.events}")
+    assert agents.events == {node: int(number < 20) for number, node in enumerate(nodes)}, agents.events
+    assert not agents.failures, agents.failures
 
 
 def _gone(plane: ControlPlane, version: str) -> bool:

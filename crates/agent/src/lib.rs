@@ -21,6 +21,8 @@ pub mod component;
 
 pub mod pipeline;
 
+pub mod kubernetes;
+
 pub mod telemetry;
 
 pub mod net;

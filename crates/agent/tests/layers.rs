@@ -13,6 +13,7 @@ const ROOMS: &[&[&str]] = &[
     &["receivers", "processors", "exporters", "extensions"],
     &["component"],
     &["pipeline"],
+    &["kubernetes"],
     &["telemetry"],
     &["net"],
     &["settings"],

@@ -143,6 +143,26 @@ table! {
             "Bytes of telemetry that may be held in memory; above it senders are told to wait.";
     }
 
+    "Kubernetes" {
+        per signal {}
+        K8S_POD_TABLE_SIZE: Gauge Basic "otelcol_otelsvc_k8s_pod_table_size" "{pods}" []
+            "Number of pods that are known and have not ended.";
+        K8S_POD_ADDED: Counter Basic "otelcol_otelsvc_k8s_pod_added" "{pods}" []
+            "Number of pods that became known.";
+        K8S_POD_UPDATED: Counter Basic "otelcol_otelsvc_k8s_pod_updated" "{pods}" []
+            "Number of changes of pods that were known.";
+        K8S_POD_DELETED: Counter Basic "otelcol_otelsvc_k8s_pod_deleted" "{pods}" []
+            "Number of pods that ended.";
+        KUBERNETES_REQUESTS: Counter Basic "otel_agent_kubernetes_requests" "{requests}" ["resource", "verb", "code"]
+            "Number of requests to the API server or kubelet, by HTTP status; `none` where no answer came.";
+        KUBERNETES_LISTS: Counter Basic "otel_agent_kubernetes_lists" "{lists}" []
+            "Number of complete lists of pods that were read: one at the start, and one whenever a watch could not go on.";
+        KUBERNETES_FAILURES: Counter Basic "otel_agent_kubernetes_failures" "{failures}" ["resource", "reason"]
+            "Number of times that pods or objects could not be read, by reason; what is known stays in use.";
+        KUBERNETES_MISSING_RIGHTS: Gauge Basic "otel_agent_kubernetes_missing_rights" "{rights}" ["resource"]
+            "Number of permissions that are missing right now.";
+    }
+
     "Process" {
         per signal {}
         PROCESS_UPTIME: Counter Basic "otelcol_process_uptime" "s" []

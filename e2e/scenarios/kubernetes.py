@@ -122,9 +122,27 @@ def api_server(run: Run, minor: str) -> None:
     plane.restart_apiserver()
     assert not list(events), "the watch did not end with the server"
     assert _gone(plane, old), "a watch from a version before the restart and the compaction went on"
+    _token_refused_and_renewed(plane)
     plane.restart_apiserver(kill=True)
     assert plane.api.get("Pod", "shop")["status"]["podIP"] == "127.0.7.1"
     assert plane.metrics().sum("apiserver_request_total") > 0
+
+
+def _token_refused_and_renewed(plane: ControlPlane) -> None:
+    account = plane.service_account("default", "agent", PODS)
+    assert len(account.api.items("Pod")) == 1
+    plane.revoke_token(account)
+
+    def refused() -> bool:
+        try:
+            account.api.items("Pod")
+        except ApiError as error:
+            return error.code == 401
+        return False
+
+    until(refused, "the revoked token is refused", 30 * PATIENCE)
+    plane.renew_token(account)
+    assert len(account.api.items("Pod")) == 1
 
 
 @scenario("kubernetes/100 simulated agents", seconds=120)

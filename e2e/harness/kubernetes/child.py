@@ -48,5 +48,6 @@ class Child:
 
 
 def _end_with_parent() -> None:
-    # a run that is killed with SIGKILL cannot end its children itself
+    # a run that is killed with SIGKILL cannot end its children itself; the kernel takes the thread that started a child
+    # for its parent, so children are started from a thread that lives as long as they shall
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -170,7 +170,7 @@ class ControlPlane:
         """An account with these rules in the whole cluster, and a token that holds for `seconds` (600 at least)."""
         if namespace != "default" and not self.api.find("Namespace", namespace):
             self.namespace(namespace)
-        self.api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}})
+        self.api.apply(_service_account(namespace, name))
         folder = self.folder / "accounts" / namespace / name
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(self.authority.file, folder / "ca.crt")
@@ -194,6 +194,11 @@ class ControlPlane:
         new.write_text(token)
         new.rename(account.token_file)
         account.api = Api(self.server, self.authority.file, token=token)
+
+    def revoke_token(self, account: Account) -> None:
+        """Makes the account anew, so that its token is refused with 401 (within some ten seconds: the server remembers)."""
+        self.api.delete("ServiceAccount", account.name, account.namespace)
+        self.api.create(_service_account(account.namespace, account.name))
 
     @contextlib.contextmanager
     def rule_missing(self, account: Account, verb: str, resource: str, group: str = "") -> Iterator[None]:
@@ -389,3 +394,7 @@ class ControlPlane:
                     rule.get("apiGroups", ()), rule.get("resources", ()), rule.get("verbs", ())):
                 if not rule.get("resourceNames") and "/" not in resource:
                     until(lambda: account.api.may(verb, resource, group), f"{account.role} may {verb} {resource}")
+
+
+def _service_account(namespace: str, name: str) -> dict:
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}}

@@ -15,6 +15,9 @@ pub mod debug;
 /// To files.
 pub mod file;
 
+/// Remote write to Prometheus.
+pub mod prometheus_remote_write;
+
 /// Names, labels and series of Prometheus, for the exporters that make them.
 pub mod series;
 
@@ -36,11 +39,10 @@ components! {
         OtlpHttp(otlp_http::Config),
         Debug(debug::Config),
         File(file::Config),
+        PrometheusRemoteWrite(prometheus_remote_write::Config),
     }
     not_yet {
         "prometheus" => VIA,
-        "prometheus_remote_write" => VIA,
-        "prometheusremotewrite" => VIA,
         "load_balancing" => "send to a Kubernetes Service or a proxy that balances gRPC",
         "loadbalancing" => "send to a Kubernetes Service or a proxy that balances gRPC",
         "otelarrow" => "use `otlp_grpc` with `compression: zstd`",
@@ -92,6 +94,10 @@ impl Config {
             }
             Config::File(config) => {
                 Sender::new(&name, signal, &config.policy(), file::File::open(config)?, &[], metrics)
+            }
+            Config::PrometheusRemoteWrite(config) => {
+                let exporter = prometheus_remote_write::Exporter::new(id, config, find(config.auth())?, metrics)?;
+                Sender::new(&name, signal, &config.policy(), exporter, &[], metrics)
             }
         };
         Ok(sender)

@@ -1,4 +1,4 @@
-//! What the two OTLP exporters share: endpoints, headers, how a request is packed, and what an answer means.
+//! What the two OTLP exporters, and others that speak HTTP, share: endpoints, headers, how a request is packed, and what an answer means.
 
 /// Where to send, as it is written in `endpoint`.
 pub mod endpoint;

@@ -96,6 +96,20 @@ table! {
             "Number of bytes in the batches that the queue's own batching made."
             bounds [128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576, 2097152,
                 4194304, 8388608, 16777216];
+        REMOTE_WRITE_FAILED_TRANSLATIONS: Counter Basic "otelcol_exporter_prometheusremotewrite_failed_translations" "1"
+            ["exporter", "endpoint"]
+            "Number of requests in which some points have no form in Prometheus.";
+        REMOTE_WRITE_SERIES: Counter Basic "otelcol_exporter_prometheusremotewrite_translated_time_series" "1"
+            ["exporter", "endpoint"]
+            "Number of series that were made of requests.";
+        REMOTE_WRITE_SENT_BATCHES: Counter Basic "otelcol_exporter_prometheusremotewrite_sent_batches" "{batches}"
+            ["exporter", "endpoint"]
+            "Number of write requests that were sent, also those that failed.";
+        REMOTE_WRITE_CONSUMERS: Gauge Basic "otelcol_exporter_prometheusremotewrite_consumers" "{consumers}"
+            ["exporter", "endpoint"]
+            "Number of write requests of a batch that may be sent at a time.";
+        EXPORTER_UNTRANSLATED_POINTS: Counter Basic "otel_agent_exporter_untranslated_points" "{datapoints}" ["exporter", "reason"]
+            "Number of points that have no form in Prometheus, by reason; the ledger counts them as dropped.";
         EXPORTER_RETRIES: Counter Normal "otel_agent_exporter_retries" "{requests}" ["exporter", "otel_signal"]
             "Number of attempts that were made again after a failure that may pass.";
         EXPORTER_TAKEN_APART: Counter Normal "otel_agent_exporter_taken_apart" "{batches}" ["exporter", "otel_signal"]

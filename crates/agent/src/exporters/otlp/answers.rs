@@ -77,14 +77,14 @@ fn taken(partial: Option<wire::rpc::PartialSuccess>) -> Outcome {
 
 /// Whether a refusal says that the request was too long. There is no code for it in gRPC; these are the words of grpc-go
 /// and grpc-java ("larger than max"), tonic ("message length too large"), grpcio and the Collector ("too large").
-fn speaks_of_size(message: &str) -> bool {
+pub(in crate::exporters) fn speaks_of_size(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     ["larger than max", "too large", "exceeds maximum size", "exceeds the maximum", "message size"]
         .iter()
         .any(|words| message.contains(words))
 }
 
-fn or_nothing(message: &str) -> &str {
+pub(in crate::exporters) fn or_nothing(message: &str) -> &str {
     if message.is_empty() { "no message" } else { message }
 }
 
@@ -150,7 +150,7 @@ fn json_response(body: &[u8]) -> Option<Option<wire::rpc::PartialSuccess>> {
 }
 
 /// What a refusal says: the message of a `google.rpc.Status`, or the first line of whatever else it is.
-fn message(answer: &Answer) -> String {
+pub(in crate::exporters) fn message(answer: &Answer) -> String {
     let said = match content_type(&answer.headers) {
         PROTOBUF => Some(wire::rpc::Status::decode(&answer.body).message),
         JSON => serde_json::from_slice::<serde_json::Value>(&answer.body)
@@ -162,7 +162,7 @@ fn message(answer: &Answer) -> String {
 }
 
 /// `Retry-After`: seconds, or a date.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub(in crate::exporters) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));

@@ -163,6 +163,14 @@ impl Namer {
     }
 }
 
+/// A unit as metadata name it: `By/s` is `bytes_per_second`.
+#[must_use]
+pub fn unit_name(unit: &str) -> String {
+    let (main, per) = units::suffixes(unit);
+    let parts = [clean_unit(&main), clean_unit(&per)];
+    parts.iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join("_")
+}
+
 /// The metric that holds what else is known of a resource.
 const TARGET_INFO: &str = "target_info";
 

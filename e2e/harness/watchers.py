@@ -176,7 +176,7 @@ def main() -> None:
     with ControlPlane(options.minor, controllers=False, scheduler=False) as plane:
         nodes = max(counts)
         account, names = prepared(plane, nodes, options.pods)
-        plane.children["kwok"].stop()  # the leases of its nodes are no load of the agents
+        plane.children["kwok"].stop()  # its watches of all pods are no load of the agents
         print(f"Kubernetes {plane.minor}: {nodes} nodes, {nodes * options.pods} pods, "
               f"{options.changes:g} changes of pods a second\n")
         print("agents  all watch   cpu for it  lists by index refused  from etcd  cpu meanwhile  events     memory",

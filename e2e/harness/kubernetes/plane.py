@@ -26,10 +26,10 @@ _RBAC = "rbac.authorization.k8s.io"
 _CONTROLLERS = [
     "clusterrole-aggregation-controller", "cronjob-controller", "daemonset-controller", "deployment-controller",
     "endpointslice-controller", "garbage-collector-controller", "job-controller", "namespace-controller",
-    "pod-garbage-collector-controller", "replicaset-controller", "root-ca-certificate-publisher-controller",
-    "serviceaccount-controller", "statefulset-controller",
+    "node-lifecycle-controller", "pod-garbage-collector-controller", "replicaset-controller",
+    "root-ca-certificate-publisher-controller", "serviceaccount-controller", "statefulset-controller",
+    "taint-eviction-controller",
 ]
-_NODES = ["node-lifecycle-controller", "taint-eviction-controller"]
 
 
 @dataclass
@@ -313,12 +313,12 @@ class ControlPlane:
         ]
 
     def _controller_manager(self) -> list[str | Path]:
-        # nobody renews the leases of nodes without kwok, and the controller would call them unreachable after 40 s
-        names = _CONTROLLERS + (_NODES if self.kwok else [])
         return [
             self._binary("kube-controller-manager"), *self._component("controllers"),
             "--service-account-private-key-file=service-account.key", "--root-ca-file=ca.crt",
-            f"--controllers={','.join(names)}", "--kube-api-qps=500", "--kube-api-burst=1000",
+            f"--controllers={','.join(_CONTROLLERS)}", "--kube-api-qps=500", "--kube-api-burst=1000",
+            # nobody renews leases of nodes here, and the controller would call them unreachable after 50 s
+            "--node-monitor-grace-period=24h",
         ]
 
     def _scheduler(self) -> list[str | Path]:
@@ -333,8 +333,9 @@ class ControlPlane:
     def _kwok(self) -> list[str | Path]:
         return [parts.kubernetes() / "kwok", f"--kubeconfig={self.kubeconfig}", "--manage-all-nodes=true",
                 f"--config={Path(__file__).with_name('kwok.yaml')}", f"--server-address=127.0.0.1:{self._ports['kwok']}",
-                "--node-ip=127.0.0.1", f"--node-port={self._ports['kwok']}", "--node-lease-duration-seconds=40",
-                f"--cidr={self.pod_range}"]
+                "--node-ip=127.0.0.1", f"--node-port={self._ports['kwok']}",
+                # with leases kwok 0.8 overlooks pods that are made right after their node
+                "--node-lease-duration-seconds=0", f"--cidr={self.pod_range}"]
 
     # --- waiting
 

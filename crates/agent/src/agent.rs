@@ -78,6 +78,9 @@ pub struct Agent {
 /// Connections have this long to end their requests when a new plan takes over.
 const HANDOVER: Duration = Duration::from_secs(5);
 
+/// Whoever is fetching series has this long to end when the agent stops.
+const FETCHING: Duration = Duration::from_secs(1);
+
 impl Agent {
     /// Starts everything that the plan names. When it returns, every listener is open.
     ///
@@ -107,6 +110,8 @@ impl Agent {
         let mut next = Assembly::build(plan, &self.identity, Some(&self.assembly))?;
         self.pages.change_to(Source::of(&next.plan), &self.identity).await?;
         self.assembly.close(HANDOVER).await;
+        // The next one may be fetched from at the same address.
+        self.assembly.close_fetched(HANDOVER).await;
         if let Err(error) = next.open().await {
             self.go_back().await;
             return Err(error);
@@ -142,6 +147,7 @@ impl Agent {
         self.assembly.close(grace).await;
         let (left, ()) = tokio::join!(self.assembly.drain(deadline), self.retired.drain(deadline));
         report_left(left);
+        self.assembly.close_fetched(FETCHING).await;
         self.pages.close().await;
         info!("Shutdown complete.");
         left
@@ -150,6 +156,11 @@ impl Agent {
     /// Where the receivers listen, by id: gRPC before HTTP.
     pub fn receiver_addresses(&self) -> Vec<(String, Address)> {
         self.assembly.addresses()
+    }
+
+    /// Where exporters can be fetched from, by id.
+    pub fn exporter_addresses(&self) -> Vec<(String, Address)> {
+        self.assembly.fetched_addresses()
     }
 
     /// Where own metrics and health are served.

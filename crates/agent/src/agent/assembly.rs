@@ -10,6 +10,7 @@ use wire::Signal;
 
 use super::Identity;
 use crate::config::{Pipeline, Plan};
+use crate::exporters;
 use crate::extensions::Authenticators;
 use crate::net::server::Address;
 use crate::pipeline::sizing::Marks;
@@ -27,11 +28,15 @@ pub(super) struct Assembly {
     metrics: Metrics,
     /// Watch the memory for as long as they live.
     _guards: Vec<processors::memory_limiter::Guard>,
+    /// What exporters that are fetched from have; the next plan may take it over.
+    kept: exporters::Kept,
+    fetched: Vec<(ComponentId, exporters::prometheus::Running)>,
     receivers: Vec<(ComponentId, receivers::Running)>,
 }
 
 impl Assembly {
-    /// Builds all but the receivers; no port is bound. What `before` still holds counts in the new memory budget.
+    /// Builds all but the receivers; no port is bound. What `before` still holds counts in the new memory budget, and
+    /// exporters whose settings have not changed keep the series they show.
     pub(super) fn build(plan: Plan, identity: &Identity, before: Option<&Assembly>) -> Result<Assembly> {
         let extensions = plan.extensions.iter().map(|(id, config)| (id, config));
         let authenticators = Authenticators::open(extensions)?;
@@ -39,29 +44,34 @@ impl Assembly {
         let limiters: Vec<_> = plan.processors.values().filter_map(processors::Config::memory_limiter).collect();
         // One budget for the agent: the strictest limiter's, as memory is one.
         let marks = limiters.iter().map(|limiter| limiter.marks(total)).min_by_key(|marks| marks.soft);
+        let kept_before = before.map(|before| &before.kept);
         let before = before.map(|before| before.pipelines.door().budget());
         let door = Door::new(marks.unwrap_or_else(|| Marks::by_default(total)).budget(before)).seen_by(&identity.who);
         let guards = limiters.iter().map(|limiter| limiter.guard(&door, total)).collect();
         // What is shown of these components ends with them, when another plan takes over.
         let metrics = identity.metrics.scoped();
-        let senders = senders(&plan, &authenticators, &metrics)?;
+        let kept = exporters::Kept::of(&plan.exporters, kept_before, &metrics);
+        let senders = senders(&plan, &authenticators, &kept, &metrics)?;
         let plans = plan.pipelines.iter().map(|pipeline| pipeline_plan(&plan, pipeline, &door, &metrics));
         let plans = plans.collect::<Result<Vec<_>>>()?;
         let pipelines = Pipelines::build(plans, senders, door, identity.ledger.clone(), &metrics)?;
-        Ok(Assembly { plan, pipelines, authenticators, _guards: guards, metrics, receivers: Vec::new() })
+        let (fetched, receivers) = (Vec::new(), Vec::new());
+        Ok(Assembly { plan, pipelines, authenticators, _guards: guards, metrics, kept, fetched, receivers })
     }
 
-    /// Opens the receivers. On an error none is open.
+    /// Opens the exporters that are fetched from, then the receivers. On an error none is open.
     pub(super) async fn open(&mut self) -> Result<()> {
         let opened = self.open_each();
         if opened.is_err() {
             // Nobody was told of these, so that nothing is under way.
             self.close(Duration::ZERO).await;
+            self.close_fetched(Duration::ZERO).await;
         }
         opened
     }
 
     fn open_each(&mut self) -> Result<()> {
+        self.kept.open(&|id| self.authenticators.server(id), &mut self.fetched)?;
         for (id, config) in &self.plan.receivers {
             let intakes = Signal::ALL.map(|signal| self.pipelines.intake(&id.to_string(), signal));
             let authenticator = |id: &ComponentId| self.authenticators.server(id);
@@ -75,6 +85,12 @@ impl Assembly {
     /// Closes the receivers: requests under way have `grace` to end.
     pub(super) async fn close(&mut self, grace: Duration) {
         let stopping = std::mem::take(&mut self.receivers).into_iter().map(|(_, receiver)| receiver.stop(grace));
+        join_all(stopping).await;
+    }
+
+    /// Closes the exporters that are fetched from.
+    pub(super) async fn close_fetched(&mut self, grace: Duration) {
+        let stopping = std::mem::take(&mut self.fetched).into_iter().map(|(_, exporter)| exporter.stop(grace));
         join_all(stopping).await;
     }
 
@@ -93,6 +109,11 @@ impl Assembly {
         self.pipelines.door().budget().usage() > 0
     }
 
+    /// Where exporters can be fetched from.
+    pub(super) fn fetched_addresses(&self) -> Vec<(String, Address)> {
+        self.fetched.iter().map(|(id, exporter)| (id.to_string(), exporter.address().clone())).collect()
+    }
+
     /// Where the receivers listen.
     pub(super) fn addresses(&self) -> Vec<(String, Address)> {
         let of = |(id, receiver): &(ComponentId, receivers::Running)| {
@@ -103,7 +124,12 @@ impl Assembly {
 }
 
 /// One sender for each exporter and signal that pipelines name.
-fn senders(plan: &Plan, authenticators: &Authenticators, metrics: &Metrics) -> Result<Vec<Sender>> {
+fn senders(
+    plan: &Plan,
+    authenticators: &Authenticators,
+    kept: &exporters::Kept,
+    metrics: &Metrics,
+) -> Result<Vec<Sender>> {
     let mut senders: HashMap<(&ComponentId, Signal), Sender> = HashMap::new();
     for pipeline in &plan.pipelines {
         for id in &pipeline.exporters {
@@ -113,7 +139,7 @@ fn senders(plan: &Plan, authenticators: &Authenticators, metrics: &Metrics) -> R
             let config = plan.exporters.get(id).with_context(|| format!("exporter `{id}` is not in the plan"))?;
             let credentials = |id: &ComponentId| authenticators.client(id);
             let sender = config
-                .sender(id, pipeline.signal, &credentials, metrics)
+                .sender(id, pipeline.signal, &credentials, kept, metrics)
                 .with_context(|| format!("cannot build exporter `{id}`"))?;
             senders.insert((id, pipeline.signal), sender);
         }

@@ -15,12 +15,16 @@ pub mod debug;
 /// To files.
 pub mod file;
 
+/// To Prometheus, which fetches.
+pub mod prometheus;
+
 /// Remote write to Prometheus.
 pub mod prometheus_remote_write;
 
 /// Names, labels and series of Prometheus, for the exporters that make them.
 pub mod series;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -39,10 +43,10 @@ components! {
         OtlpHttp(otlp_http::Config),
         Debug(debug::Config),
         File(file::Config),
+        Prometheus(prometheus::Config),
         PrometheusRemoteWrite(prometheus_remote_write::Config),
     }
     not_yet {
-        "prometheus" => VIA,
         "load_balancing" => "send to a Kubernetes Service or a proxy that balances gRPC",
         "loadbalancing" => "send to a Kubernetes Service or a proxy that balances gRPC",
         "otelarrow" => "use `otlp_grpc` with `compression: zstd`",
@@ -53,6 +57,48 @@ components! {
 }
 
 const VIA: &str = "send OTLP with `otlp_grpc` or `otlp_http` to a backend or a Collector that has it";
+
+/// What exporters that are fetched from have, for as long as their settings stay as they are.
+#[derive(Debug, Default)]
+pub struct Kept {
+    prometheus: HashMap<ComponentId, (prometheus::Config, prometheus::Exporter)>,
+}
+
+impl Kept {
+    /// What these exporters have: what they had `before`, if their settings are the same.
+    pub fn of<'a>(
+        exporters: impl IntoIterator<Item = (&'a ComponentId, &'a Config)>,
+        before: Option<&Kept>,
+        metrics: &Metrics,
+    ) -> Kept {
+        let mut kept = Kept::default();
+        for (id, config) in exporters {
+            let Config::Prometheus(config) = config else { continue };
+            let known = before.and_then(|before| before.prometheus.get(id)).filter(|(known, _)| known == &**config);
+            let exporter = known.map_or_else(|| prometheus::Exporter::new(id, config), |(_, known)| known.clone());
+            exporter.show_in(metrics);
+            kept.prometheus.insert(id.clone(), ((**config).clone(), exporter));
+        }
+        kept
+    }
+
+    /// Opens what is fetched from; the exporters that opened before an error are in `opened`.
+    ///
+    /// # Errors
+    ///
+    /// A port is taken, a certificate cannot be used, or an authenticator is missing.
+    pub fn open(
+        &self,
+        find: prometheus::FindAuthenticator<'_>,
+        opened: &mut Vec<(ComponentId, prometheus::Running)>,
+    ) -> anyhow::Result<()> {
+        for (id, (config, exporter)) in &self.prometheus {
+            let running = exporter.open(id, config, find).with_context(|| format!("cannot start exporter `{id}`"))?;
+            opened.push((id.clone(), running));
+        }
+        Ok(())
+    }
+}
 
 /// Finds what says who we are, by the id of an extension.
 pub type FindCredentials<'a> = &'a dyn Fn(&ComponentId) -> Option<Arc<dyn Credentials>>;
@@ -68,6 +114,7 @@ impl Config {
         id: &ComponentId,
         signal: Signal,
         credentials: FindCredentials<'_>,
+        kept: &Kept,
         metrics: &Metrics,
     ) -> anyhow::Result<Sender> {
         let find = |auth: Option<&otlp::Auth>| {
@@ -94,6 +141,10 @@ impl Config {
             }
             Config::File(config) => {
                 Sender::new(&name, signal, &config.policy(), file::File::open(config)?, &[], metrics)
+            }
+            Config::Prometheus(config) => {
+                let (_, exporter) = kept.prometheus.get(id).context("it has no table of series")?;
+                Sender::new(&name, signal, &config.policy(), exporter.clone(), &[], metrics)
             }
             Config::PrometheusRemoteWrite(config) => {
                 let exporter = prometheus_remote_write::Exporter::new(id, config, find(config.auth())?, metrics)?;

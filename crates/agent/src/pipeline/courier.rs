@@ -196,8 +196,10 @@ impl Courier {
             let (error, after) = match self.attempt(batch).await {
                 Outcome::Sent => return Ok(0),
                 Outcome::Partial { rejected, message } => {
-                    tracing::warn!(exporter = self.exporter, signal = %self.signal, message,
-                        dropped_items = rejected, "Partial success response");
+                    if !message.is_empty() {
+                        tracing::warn!(exporter = self.exporter, signal = %self.signal, message,
+                            dropped_items = rejected, "Partial success response");
+                    }
                     return Ok(rejected.min(batch.items()));
                 }
                 Outcome::Refused { error, fault } => return Err(Failure::Refused { error, fault }),

@@ -31,7 +31,7 @@ pub enum Outcome {
     Partial {
         /// How many it did not take; may be 0 when there is only a message.
         rejected: usize,
-        /// What it said.
+        /// What it said; empty if the exporter reports it itself.
         message: String,
     },
     /// It did not work this time.

@@ -3,10 +3,12 @@
 //! Written here because the names must be the Collector's to the letter: no `_total` and no unit suffix unless a reader
 //! asks for them, which libraries that think in OpenMetrics add by themselves.
 
-use std::fmt::Write;
+/// Names, labels and numbers of the text formats.
+pub mod text;
 
 use super::metric::{Kind, Metric};
 use super::metrics::{Family, Value};
+use text::Dialect;
 
 /// `Content-Type` of this format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -36,39 +38,39 @@ impl Naming {
 /// the handler, which the Collector's readers have too.
 #[must_use]
 pub fn write(families: &[Family], naming: &Naming, resource: &[(String, String)]) -> String {
-    let mut text = String::with_capacity(256 * families.len());
+    let mut out = Vec::with_capacity(256 * families.len());
     let common = naming.labels();
     let common: Vec<_> = common.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     for family in families.iter().filter(|family| !family.series.is_empty()) {
-        write_family(&mut text, family, naming.suffixes, &common);
+        write_family(&mut out, family, naming.suffixes, &common);
     }
-    write_head(&mut text, "target_info", Kind::Gauge, "Target metadata");
-    text.push_str("target_info");
+    write_head(&mut out, "target_info", Kind::Gauge, "Target metadata");
+    out.extend_from_slice(b"target_info");
     let resource: Vec<_> = resource.iter().map(|(name, value)| (label_name(name), value.as_str())).collect();
-    write_labels(&mut text, resource.iter().map(|(name, value)| (name.as_str(), *value)));
-    text.push_str(" 1\n");
-    write_head(&mut text, HANDLER_ERRORS, Kind::Counter, "Total number of internal errors encountered by the handler.");
+    write_labels(&mut out, resource.iter().map(|(name, value)| (name.as_str(), *value)));
+    out.extend_from_slice(b" 1\n");
+    write_head(&mut out, HANDLER_ERRORS, Kind::Counter, "Total number of internal errors encountered by the handler.");
     for cause in ["encoding", "gathering"] {
-        text.push_str(HANDLER_ERRORS);
-        write_labels(&mut text, [("cause", cause)]);
-        text.push_str(" 0\n");
+        out.extend_from_slice(HANDLER_ERRORS.as_bytes());
+        write_labels(&mut out, [("cause", cause)]);
+        out.extend_from_slice(b" 0\n");
     }
-    text
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Nothing that the handler does can fail, so this stays 0; alerts on it find the series.
 const HANDLER_ERRORS: &str = "promhttp_metric_handler_errors_total";
 
-fn write_family(text: &mut String, family: &Family, suffixes: bool, common: &[(&str, &str)]) {
+fn write_family(out: &mut Vec<u8>, family: &Family, suffixes: bool, common: &[(&str, &str)]) {
     let name = exposed_name(family.metric, suffixes);
-    write_head(text, &name, family.metric.kind, family.metric.help);
+    write_head(out, &name, family.metric.kind, family.metric.help);
     for (labels, value) in &family.series {
         let labels: Vec<_> =
             labels.iter().map(|(name, value)| (*name, value.as_str())).chain(common.iter().copied()).collect();
         match value {
-            Value::Number(number) => write_sample(text, &name, "", &labels, None, *number),
+            Value::Number(number) => write_sample(out, &name, "", &labels, None, *number),
             Value::Buckets { counts, sum } => {
-                write_histogram(text, &name, family.metric.bounds, &labels, (counts, *sum));
+                write_histogram(out, &name, family.metric.bounds, &labels, (counts, *sum));
             }
         }
     }
@@ -76,7 +78,7 @@ fn write_family(text: &mut String, family: &Family, suffixes: bool, common: &[(&
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus itself keeps 64-bit floats")]
 fn write_histogram(
-    text: &mut String,
+    out: &mut Vec<u8>,
     name: &str,
     bounds: &[u64],
     labels: &[(&str, &str)],
@@ -85,59 +87,36 @@ fn write_histogram(
     let mut total = 0;
     for (position, count) in counts.iter().enumerate() {
         total += count;
-        let bound = bounds.get(position).map_or_else(|| "+Inf".to_owned(), u64::to_string);
-        write_sample(text, name, "_bucket", labels, Some(&bound), total as f64);
+        let bound = bounds.get(position).map_or(f64::INFINITY, |bound| *bound as f64);
+        let mut le = Vec::new();
+        text::number(&mut le, Dialect::Prometheus, bound);
+        write_sample(out, name, "_bucket", labels, Some(&String::from_utf8_lossy(&le)), total as f64);
     }
-    write_sample(text, name, "_sum", labels, None, sum as f64);
-    write_sample(text, name, "_count", labels, None, total as f64);
+    write_sample(out, name, "_sum", labels, None, sum as f64);
+    write_sample(out, name, "_count", labels, None, total as f64);
 }
 
-fn write_sample(text: &mut String, name: &str, suffix: &str, labels: &[(&str, &str)], bound: Option<&str>, value: f64) {
-    text.push_str(name);
-    text.push_str(suffix);
-    write_labels(text, labels.iter().copied().chain(bound.map(|bound| ("le", bound))));
-    text.push(' ');
-    write_number(text, value);
-    text.push('\n');
+fn write_sample(out: &mut Vec<u8>, name: &str, suffix: &str, labels: &[(&str, &str)], bound: Option<&str>, value: f64) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(suffix.as_bytes());
+    write_labels(out, labels.iter().copied().chain(bound.map(|bound| ("le", bound))));
+    out.push(b' ');
+    text::number(out, Dialect::Prometheus, value);
+    out.push(b'\n');
 }
 
-fn write_head(text: &mut String, name: &str, kind: Kind, help: &str) {
-    let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} {}", escape(help, false), kind.name());
+fn write_head(out: &mut Vec<u8>, name: &str, kind: Kind, help: &str) {
+    text::head(out, Dialect::Prometheus, name, kind.name(), help);
 }
 
-fn write_labels<'a>(text: &mut String, labels: impl IntoIterator<Item = (&'a str, &'a str)>) {
-    let mut separator = '{';
+fn write_labels<'a>(out: &mut Vec<u8>, labels: impl IntoIterator<Item = (&'a str, &'a str)>) {
+    let mut separator = b'{';
     for (name, value) in labels {
-        let _ = write!(text, "{separator}{name}=\"{}\"", escape(value, true));
-        separator = ',';
+        text::label(out, &mut separator, name, value);
     }
-    if separator == ',' {
-        text.push('}');
+    if separator == b',' {
+        out.push(b'}');
     }
-}
-
-/// A number as Prometheus parses it; whole numbers without a fraction.
-fn write_number(text: &mut String, value: f64) {
-    let _ = match value {
-        value if value.is_nan() => write!(text, "NaN"),
-        f64::INFINITY => write!(text, "+Inf"),
-        f64::NEG_INFINITY => write!(text, "-Inf"),
-        value => write!(text, "{value}"),
-    };
-}
-
-/// Backslash and line feed are escaped everywhere, the quote only where it would end a label's value.
-fn escape(value: &str, quote: bool) -> String {
-    let mut escaped = String::with_capacity(value.len());
-    for character in value.chars() {
-        match character {
-            '\\' => escaped.push_str("\\\\"),
-            '\n' => escaped.push_str("\\n"),
-            '"' if quote => escaped.push_str("\\\""),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 /// A resource attribute's name as a label's: `service.name` becomes `service_name`.
@@ -227,18 +206,5 @@ mod tests {
         assert_eq!(exposed_name(&table::PROCESS_UPTIME, true), "otelcol_process_uptime_seconds_total");
         assert_eq!(exposed_name(&table::PROCESS_MEMORY_RSS, true), "otelcol_process_memory_rss_bytes");
         assert_eq!(exposed_name(&table::PROCESS_UPTIME, false), "otelcol_process_uptime");
-    }
-
-    #[test]
-    fn numbers_are_written_as_prometheus_reads_them() {
-        let written = |value| {
-            let mut text = String::new();
-            write_number(&mut text, value);
-            text
-        };
-        assert_eq!(written(0.0), "0");
-        assert_eq!(written(1_234_567_890_123.0), "1234567890123");
-        assert_eq!(written(0.25), "0.25");
-        assert_eq!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(written), ["NaN", "+Inf", "-Inf"]);
     }
 }

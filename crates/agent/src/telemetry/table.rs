@@ -118,6 +118,28 @@ table! {
             "Bytes of request bodies that the destination took, before compression.";
     }
 
+    "Exporter prometheus" {
+        per signal {}
+        PROMETHEUS_SERIES: Gauge Basic "otel_agent_prometheus_series" "{series}" ["exporter"]
+            "Number of series that are shown; a histogram or a summary is one.";
+        PROMETHEUS_SERIES_LIMIT: Gauge Basic "otel_agent_prometheus_series_limit" "{series}" ["exporter"]
+            "How many series there may be (max_series).";
+        PROMETHEUS_SERIES_BYTES: Gauge Basic "otel_agent_prometheus_series_bytes" "By" ["exporter"]
+            "Bytes of memory that the series take.";
+        PROMETHEUS_DROPPED: Counter Basic "otel_agent_prometheus_dropped_points" "{datapoints}" ["exporter", "reason"]
+            "Number of data points that were not kept, by reason. The ledger has them as partially_rejected.";
+        PROMETHEUS_REFUSED: Counter Basic "otel_agent_prometheus_refused_points" "{datapoints}" ["exporter", "metric", "pod"]
+            "Number of data points that were not kept, by metric and pod: the 50 with most, the rest as other.";
+        PROMETHEUS_CONFLICTS: Counter Basic "otel_agent_prometheus_conflicts" "{conflicts}" ["exporter", "kind"]
+            "Number of times two metrics or senders contradicted each other, by kind; the log names both.";
+        PROMETHEUS_METRIC_SERIES: Gauge Normal "otel_agent_prometheus_metric_series" "{series}" ["exporter", "metric"]
+            "Number of series of the 20 metrics that have most.";
+        PROMETHEUS_POD_SERIES: Gauge Normal "otel_agent_prometheus_pod_series" "{series}" ["exporter", "pod"]
+            "Number of series of the 20 pods that have most.";
+        PROMETHEUS_SCRAPES: Counter Basic "otel_agent_prometheus_scrapes" "{requests}" ["exporter"]
+            "Number of times the series were fetched.";
+    }
+
     "Ledger" {
         per signal {}
         LEDGER_ACCEPTED: Counter Basic "otel_agent_ledger_accepted_items" "{items}" ["pipeline", "exporter", "otel_signal"]

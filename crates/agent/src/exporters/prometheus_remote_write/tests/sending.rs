@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use wire::{Chain, Signal};
 
 use super::*;
-use crate::exporters::FindCredentials;
 use crate::exporters::prometheus_remote_write::Exporter;
+use crate::exporters::{FindCredentials, Kept};
 use crate::net::reply::Body;
 use crate::net::server::{Address, Listener, Options, Peer, Server};
 use crate::pipeline::testing;
@@ -159,7 +159,7 @@ async fn points_without_a_form_are_dropped_in_the_ledger_and_counted() {
     let config = receiver.config("");
     let config = crate::exporters::Config::PrometheusRemoteWrite(Box::new(config));
     let none: FindCredentials<'_> = &|_| None;
-    let sender = config.sender(&id, Signal::Metrics, none, &metrics).unwrap();
+    let sender = config.sender(&id, Signal::Metrics, none, &Kept::default(), &metrics).unwrap();
     let all = vec![
         metric("c", "", sum(CUMULATIVE, vec![point(&[], 1000, 1.0)])),
         metric("d", "", sum(DELTA, vec![point(&[], 1000, 1.0), point(&[("a", "b")], 1000, 1.0)])),
@@ -182,7 +182,7 @@ async fn what_fails_for_a_while_arrives_and_one_bad_sample_takes_no_others_with_
     let metrics = Metrics::new();
     let id = ComponentId::parse("prometheus_remote_write").unwrap();
     let config = crate::exporters::Config::PrometheusRemoteWrite(Box::new(receiver.config("")));
-    let sender = config.sender(&id, Signal::Metrics, &|_| None, &metrics).unwrap();
+    let sender = config.sender(&id, Signal::Metrics, &|_| None, &Kept::default(), &metrics).unwrap();
     [(503, ""), (500, ""), (429, "0")].into_iter().for_each(|(status, after)| receiver.answer(status, after));
     // Refused as a whole; of the two halves one is fine.
     [(400, ""), (204, ""), (400, "")].into_iter().for_each(|(status, after)| receiver.answer(status, after));

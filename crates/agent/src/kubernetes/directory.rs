@@ -170,10 +170,8 @@ impl Directory {
     #[must_use]
     pub fn fixed(pods: Vec<Pod>) -> Self {
         let shared = Shared::new(Interest::default(), GRACE, &Metrics::new());
-        shared.replace_all(
-            pods.into_iter().map(|pod| super::index::Seen { pod, version: 0, guess: None }).collect(),
-            None,
-        );
+        shared
+            .replace_all(pods.into_iter().map(|pod| super::index::Seen { pod, version: 0, guess: None }).collect(), 0);
         shared.set_synced();
         Self { inner: Arc::new(Inner { shared: Arc::new(shared), tasks: Vec::new() }) }
     }
@@ -185,7 +183,7 @@ impl Directory {
 
     /// Deletes a pod, for tests.
     pub fn delete(&self, uid: &str) {
-        self.inner.shared.delete(uid);
+        self.inner.shared.delete(uid, 0);
     }
 
     /// Sets a namespace or node, for tests.
@@ -197,6 +195,19 @@ impl Directory {
     /// Sets the UID of the cluster, for tests.
     pub fn put_cluster_uid(&self, uid: &str) {
         self.inner.shared.set_cluster_uid(uid);
+    }
+}
+
+#[cfg(test)]
+impl Directory {
+    /// A directory that is fed by something else than its source.
+    pub(super) fn fed(shared: Arc<Shared>, tasks: Vec<AbortHandle>) -> Self {
+        Self { inner: Arc::new(Inner { shared, tasks }) }
+    }
+
+    /// Somebody wants more of it.
+    pub(super) fn want(&self, more: Interest) {
+        self.inner.shared.want(more);
     }
 }
 

@@ -19,10 +19,6 @@ use super::owners;
 use super::pod::{Addresses, Pod};
 use claims::Claims;
 
-/// For how long the UID of a deleted pod is known as gone beyond the time that the pod can be found: an API server that
-/// lags behind may still list it.
-const BURIED_FOR: Duration = Duration::from_mins(15);
-
 /// What a feed has seen of a pod.
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -55,8 +51,6 @@ pub(super) struct Index {
     claims: Claims,
     containers: HashMap<Arc<str>, Arc<str>>,
     names: HashMap<Arc<str>, SmallVec<[Arc<str>; 1]>>,
-    /// Deleted for certain, and when.
-    buried: HashMap<Arc<str>, Instant>,
     pub(super) objects: Objects,
     /// For how long an ended pod can be found.
     grace: Duration,
@@ -81,7 +75,6 @@ impl Index {
             claims: Claims::default(),
             containers: HashMap::new(),
             names: HashMap::new(),
-            buried: HashMap::new(),
             objects: Objects::default(),
             grace,
             live: 0,
@@ -135,29 +128,23 @@ impl Index {
 
     /// Takes what was seen of one pod. What is older than anything seen before is left: a watch tells things in order.
     pub(super) fn see(&mut self, seen: Seen) -> Changes {
-        if seen.version != 0 {
-            if seen.version <= self.horizon {
-                return Changes::default();
-            }
-            self.horizon = seen.version;
+        if !self.is_news(seen.version) {
+            return Changes::default();
         }
         self.epoch += 1;
         self.see_now(seen)
     }
 
-    /// Takes a complete list: pods that it lacks have ended. `version` is the list's, which must not be below the
-    /// [horizon](Self::horizon); then what has ended never comes back. A list without one may be taken back by the next.
-    pub(super) fn see_all(&mut self, all: Vec<Seen>, version: Option<u64>, now: Instant) -> Changes {
-        self.horizon = self.horizon.max(version.unwrap_or_default());
+    /// Takes a complete list: pods that it lacks have ended. `version` is the list's, 0 where it has none; it must not be
+    /// below the [horizon](Self::horizon).
+    pub(super) fn see_all(&mut self, all: Vec<Seen>, version: u64, now: Instant) -> Changes {
+        self.horizon = self.horizon.max(version);
         self.epoch += 1;
         let listed: HashSet<Arc<str>> = all.iter().map(|seen| seen.pod.uid.clone()).collect();
         let mut changes = Changes::default();
         // First what ended, so that its addresses are free for the others.
         for uid in self.live_uids().filter(|uid| !listed.contains(uid)).collect::<Vec<_>>() {
             changes.ended += u64::from(self.end(&uid, now));
-            if version.is_some() {
-                self.buried.insert(uid, now);
-            }
         }
         for seen in all {
             let each = self.see_now(seen);
@@ -181,8 +168,10 @@ impl Index {
     }
 
     /// A pod was deleted. It can still be found for a while, but not by its address.
-    pub(super) fn delete(&mut self, uid: &str, now: Instant) -> Changes {
-        self.buried.insert(uid.into(), now);
+    pub(super) fn delete(&mut self, uid: &str, version: u64, now: Instant) -> Changes {
+        if !self.is_news(version) {
+            return Changes::default();
+        }
         Changes { ended: u64::from(self.end(uid, now)), ..Changes::default() }
     }
 
@@ -196,7 +185,6 @@ impl Index {
                 self.forget_pointers(&entry.pod);
             }
         }
-        self.buried.retain(|_, at| !over(*at, grace + BURIED_FOR));
         self.claims.forget_ended(|at| over(at, grace));
         self.entries.len() < before
     }
@@ -216,9 +204,16 @@ impl Index {
         changed
     }
 
+    /// Whether an event of this version is later than all that was seen; it is then seen, too.
+    fn is_news(&mut self, version: u64) -> bool {
+        let news = version == 0 || version > self.horizon;
+        self.horizon = self.horizon.max(version);
+        news
+    }
+
     fn see_now(&mut self, seen: Seen) -> Changes {
         let Seen { mut pod, version, guess } = seen;
-        if pod.uid.is_empty() || self.buried.contains_key(&pod.uid) {
+        if pod.uid.is_empty() {
             return Changes::default();
         }
         owners::resolve(&mut pod, guess.as_ref(), &self.objects);

@@ -3,7 +3,6 @@
 //! A [`Source`] says where that is learnt from: the API server, the node's kubelet, or a file. [`Directories`] opens a
 //! [`Directory`] for each source; it looks up pods by address, UID, container and name while its feed keeps it up to date.
 //! An [`Interest`] says what is wanted beyond that, and so which [`Right`]s are needed.
-#![expect(dead_code, reason = "the feeds from the API server and the kubelet, which use it, come next")]
 
 /// What an address is, where it is not a pod's.
 mod address;
@@ -37,6 +36,9 @@ mod index;
 
 /// The pods for those who ask.
 mod directory;
+
+/// Clients for the API server and the kubelet.
+mod connection;
 
 /// What keeps a directory up to date.
 mod feed;

@@ -55,11 +55,6 @@ impl Objects {
             None => all.remove(&at).is_some(),
         }
     }
-
-    /// How many there are of a kind.
-    pub(super) fn len(&self, kind: Kind) -> usize {
-        self.kinds.get(&kind).map_or(0, HashMap::len)
-    }
 }
 
 fn in_one(namespace: &str, name: &str) -> String {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::counts::Counts;
 use crate::kubernetes::index::{Changes, Index, Seen};
-use crate::kubernetes::interest::{Interest, Kind};
+use crate::kubernetes::interest::Interest;
 use crate::kubernetes::objects::{self, Key, Known};
 use crate::kubernetes::right::Troubles;
 use crate::telemetry::Metrics;
@@ -18,6 +18,7 @@ use crate::telemetry::Metrics;
 pub(in crate::kubernetes) struct Shared {
     index: RwLock<Index>,
     generation: watch::Sender<u64>,
+    listed: watch::Sender<bool>,
     synced: watch::Sender<bool>,
     interest: watch::Sender<Interest>,
     hint: Notify,
@@ -30,6 +31,7 @@ impl Shared {
         Self {
             index: RwLock::new(Index::new(grace)),
             generation: watch::Sender::new(0),
+            listed: watch::Sender::new(false),
             synced: watch::Sender::new(false),
             interest: watch::Sender::new(interest),
             hint: Notify::new(),
@@ -40,7 +42,7 @@ impl Shared {
 
     // === for those who ask ===
 
-    pub(super) fn read(&self) -> RwLockReadGuard<'_, Index> {
+    pub(in crate::kubernetes) fn read(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -62,11 +64,11 @@ impl Shared {
         let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
     }
 
-    pub(super) fn generation(&self) -> u64 {
+    pub(in crate::kubernetes) fn generation(&self) -> u64 {
         *self.generation.borrow()
     }
 
-    pub(super) async fn changed_since(&self, generation: u64) {
+    pub(in crate::kubernetes) async fn changed_since(&self, generation: u64) {
         let _ = self.generation.subscribe().wait_for(|now| *now > generation).await;
     }
 
@@ -92,6 +94,18 @@ impl Shared {
         self.hint.notified().await;
     }
 
+    /// All pods were seen once.
+    pub(in crate::kubernetes) fn set_listed(&self) {
+        self.listed.send_if_modified(|listed| !std::mem::replace(listed, true));
+    }
+
+    /// Waits until all pods were seen once.
+    pub(in crate::kubernetes) async fn wait_listed(&self) {
+        // The sender is in `self`, so that it cannot be gone.
+        let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
+    }
+
+    /// All pods and what they have to do with were seen once.
     pub(in crate::kubernetes) fn set_synced(&self) {
         self.synced.send_if_modified(|synced| !std::mem::replace(synced, true));
     }
@@ -102,7 +116,7 @@ impl Shared {
     }
 
     /// All pods that there are, and the version of that list; see [`Index::see_all`].
-    pub(in crate::kubernetes) fn replace_all(&self, all: Vec<Seen>, version: Option<u64>) -> Changes {
+    pub(in crate::kubernetes) fn replace_all(&self, all: Vec<Seen>, version: u64) -> Changes {
         self.change_pods(|index| index.see_all(all, version, Instant::now()))
     }
 
@@ -116,9 +130,9 @@ impl Shared {
         self.write(Index::forget_versions);
     }
 
-    /// A pod is gone.
-    pub(in crate::kubernetes) fn delete(&self, uid: &str) -> Changes {
-        self.change_pods(|index| index.delete(uid, Instant::now()))
+    /// A pod is gone; what says so has this version, 0 if none.
+    pub(in crate::kubernetes) fn delete(&self, uid: &str, version: u64) -> Changes {
+        self.change_pods(|index| index.delete(uid, version, Instant::now()))
     }
 
     /// Forgets what ended long enough ago.
@@ -147,11 +161,6 @@ impl Shared {
     /// The objects that are wanted because of the pods that there are.
     pub(in crate::kubernetes) fn wanted_objects(&self, interest: &Interest) -> BTreeSet<Key> {
         objects::wanted(self.read().pods(), interest)
-    }
-
-    /// How many objects of a kind are known.
-    pub(in crate::kubernetes) fn objects(&self, kind: Kind) -> usize {
-        self.read().objects.len(kind)
     }
 
     fn change_pods(&self, change: impl FnOnce(&mut Index) -> Changes) -> Changes {

@@ -29,6 +29,7 @@ pub(super) fn start(path: &Path, filter: &Filter, shared: &Arc<Shared>) -> anyho
     // Asked for before the file is read, so that no wish falls between.
     let (interest, stamp) = (shared.interest(), feed.stamp());
     feed.read()?;
+    feed.shared.set_listed();
     feed.shared.set_synced();
     Ok(spawn(feed.run(stamp, interest)))
 }
@@ -89,7 +90,7 @@ impl FileFeed {
             }
         }
         self.shared.counts.list();
-        self.shared.replace_all(pods, None);
+        self.shared.replace_all(pods, 0);
         Ok(())
     }
 

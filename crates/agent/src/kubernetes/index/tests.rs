@@ -53,7 +53,7 @@ fn the_newest_owner_wins_at_once_and_a_late_delete_of_the_old_one_leaves_it() {
     check(&index, "10.0.0.1", Some("new"));
     index.see(seen(3, Pod { deleted: true, ..pod("old", "10.0.0.1") }));
     check(&index, "10.0.0.1", Some("new"));
-    index.delete("old", Instant::now());
+    index.delete("old", 0, Instant::now());
     check(&index, "10.0.0.1", Some("new"));
     index.sweep(Instant::now() + Duration::from_mins(3));
     check(&index, "10.0.0.1", Some("new"));
@@ -94,7 +94,7 @@ fn pods_on_the_hosts_network_are_found_by_all_but_their_address() {
     check(&index, "192.0.2.1", None);
     assert_eq!(index.class_of("192.0.2.1".parse().unwrap()), AddressClass::HostNetwork);
     assert!(index.by_name("shop", "pod-host").is_some());
-    index.delete("host", Instant::now());
+    index.delete("host", 0, Instant::now());
     assert_eq!(index.class_of("192.0.2.1".parse().unwrap()), AddressClass::Unknown);
 }
 
@@ -118,7 +118,7 @@ fn an_ended_pod_is_found_by_uid_container_and_name_for_a_while_but_not_by_addres
     let (start, mut pod) = (Instant::now(), pod("a", "10.0.0.1"));
     pod.containers = [container(&["c1", "c0"])].into();
     index.see(seen(1, pod));
-    index.delete("a", start);
+    index.delete("a", 0, start);
     let found = |index: &Index| {
         [index.by_uid("a"), index.by_container("c1"), index.by_container("c0"), index.by_name("shop", "pod-a")]
             .map(|found| found.is_some())
@@ -147,7 +147,7 @@ fn a_name_that_is_used_again_finds_the_pod_that_has_it_now() {
     let mut index = index();
     let named = |uid: &str, created: &str| Pod { name: "db-0".into(), created: created.into(), ..pod(uid, "") };
     index.see(seen(1, named("old", "2026-11-01T00:00:00Z")));
-    index.delete("old", Instant::now());
+    index.delete("old", 0, Instant::now());
     assert_eq!(&*index.by_name("shop", "db-0").unwrap().uid, "old");
     index.see(seen(2, named("new", "2026-11-02T00:00:00Z")));
     assert_eq!(&*index.by_name("shop", "db-0").unwrap().uid, "new");
@@ -156,34 +156,32 @@ fn a_name_that_is_used_again_finds_the_pod_that_has_it_now() {
 }
 
 #[test]
-fn what_is_older_than_what_is_known_is_left_and_the_deleted_do_not_come_back() {
+fn what_is_older_than_what_was_seen_is_left_and_the_deleted_do_not_come_back() {
     let mut index = index();
     index.see(seen(5, pod("a", "10.0.0.2")));
     assert!(!index.see(seen(4, pod("a", "10.0.0.1"))).any());
     check(&index, "10.0.0.1", None);
-    index.delete("a", Instant::now());
-    assert!(!index.see(seen(4, pod("a", "10.0.0.1"))).any());
-    assert!(!index.see_all(vec![seen(4, pod("a", "10.0.0.1"))], Some(6), Instant::now()).any());
+    assert!(!index.see(seen(4, pod("never-seen", "10.0.0.1"))).any());
+    index.delete("a", 7, Instant::now());
+    assert!(!index.see(seen(6, pod("a", "10.0.0.1"))).any());
     check(&index, "10.0.0.1", None);
-    index.sweep(Instant::now() + Duration::from_mins(3));
-    assert!(!index.see(seen(4, pod("a", "10.0.0.1"))).any());
-    index.sweep(Instant::now() + Duration::from_mins(60));
-    assert!(index.buried.is_empty(), "and are forgotten in the end");
+    // An old list is not given to the index; a new one tells what there is.
+    assert_eq!(index.horizon(), 7);
+    assert!(index.see_all(vec![seen(4, pod("b", "10.0.0.1"))], 8, Instant::now()).any());
+    check(&index, "10.0.0.1", Some("b"));
+    assert!(!index.delete("b", 8, Instant::now()).any(), "it was deleted before the list was made, and made again");
 }
 
 #[test]
-fn a_pod_that_a_list_lacked_comes_back_only_where_lists_have_no_version() {
+fn a_pod_that_a_list_lacked_comes_back_with_one_that_has_it() {
     let mut index = index();
     index.see(seen(5, pod("a", "10.0.0.1")));
-    assert_eq!(index.see_all(Vec::new(), None, Instant::now()), Changes { ended: 1, ..Changes::default() });
+    assert_eq!(index.see_all(Vec::new(), 0, Instant::now()), Changes { ended: 1, ..Changes::default() });
     check(&index, "10.0.0.1", None);
     assert!(index.by_uid("a").is_some());
-    let back = index.see_all(vec![seen(5, pod("a", "10.0.0.1"))], None, Instant::now());
+    let back = index.see_all(vec![seen(5, pod("a", "10.0.0.1"))], 0, Instant::now());
     assert_eq!(back, Changes { added: 1, ..Changes::default() });
     check(&index, "10.0.0.1", Some("a"));
-    index.see_all(Vec::new(), Some(6), Instant::now());
-    assert!(!index.see(seen(7, pod("a", "10.0.0.1"))).any());
-    check(&index, "10.0.0.1", None);
 }
 
 #[test]
@@ -202,7 +200,7 @@ fn a_pod_that_did_not_change_stays_the_same_with_what_was_made_for_it() {
     index.see(seen(1, pod("a", "10.0.0.1")));
     let before = Arc::clone(index.by_uid("a").unwrap());
     assert!(!index.see(seen(2, pod("a", "10.0.0.1"))).any());
-    assert!(!index.see_all(vec![seen(3, pod("a", "10.0.0.1"))], Some(3), Instant::now()).any());
+    assert!(!index.see_all(vec![seen(3, pod("a", "10.0.0.1"))], 3, Instant::now()).any());
     assert!(Arc::ptr_eq(&before, index.by_uid("a").unwrap()));
 }
 
@@ -212,9 +210,9 @@ fn of_two_pods_of_one_list_the_one_that_started_last_has_the_address() {
     let (first, second) = (|| started("a", "2026-11-22T10:00:00Z"), || started("b", "2026-11-22T11:00:00Z"));
     for list in [vec![seen(1, first()), seen(1, second())], vec![seen(1, second()), seen(1, first())]] {
         let mut index = index();
-        index.see_all(list, Some(1), Instant::now());
+        index.see_all(list, 1, Instant::now());
         check(&index, "10.0.0.1", Some("b"));
-        index.delete("b", Instant::now());
+        index.delete("b", 0, Instant::now());
         check(&index, "10.0.0.1", Some("a"));
     }
 }

@@ -122,7 +122,7 @@ impl World {
             Act::List(ahead) => {
                 self.told = (self.told + usize::from(ahead)).min(self.log.len());
                 let list = self.as_told().iter().map(|(id, (version, truth))| made(*id, *version, truth)).collect();
-                self.index.see_all(list, Some(self.told as u64), Instant::now());
+                self.index.see_all(list, self.told as u64, Instant::now());
             }
         }
     }
@@ -148,7 +148,7 @@ impl World {
     fn give(&mut self, at: usize) {
         match &self.log[at] {
             Told::Pod(id, truth) => self.index.see(made(*id, at as u64 + 1, truth)),
-            Told::Gone(id) => self.index.delete(&id.to_string(), Instant::now()),
+            Told::Gone(id) => self.index.delete(&id.to_string(), at as u64 + 1, Instant::now()),
         };
     }
 

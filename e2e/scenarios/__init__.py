@@ -1,3 +1,3 @@
 """The scenarios, in the order in which they run."""
 
-from . import clients, collectors, delivery, kubernetes, lifecycle, oracle, oracle_keys, oracle_validate  # noqa: F401
+from . import clients, collectors, delivery, kubernetes, lifecycle, oracle, oracle_keys, oracle_validate, watching  # noqa: F401

@@ -18,7 +18,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Naming {
     /// Names end in their unit, such as `_seconds` or `_bytes`, and counters in `_total`.
     pub suffixes: bool,
-    /// Every series has `otel_scope_name` and `otel_scope_version`.
+    /// Every series has `otel_scope_name`.
     pub scope: bool,
     /// Attributes of the agent itself that every series has as labels, under the attributes' names.
     pub constant: Vec<(String, String)>,
@@ -27,8 +27,7 @@ pub struct Naming {
 impl Naming {
     /// The labels that every series has besides its own.
     fn labels(&self) -> Vec<(String, &str)> {
-        let scope = [("otel_scope_name", env!("CARGO_PKG_NAME")), ("otel_scope_version", env!("CARGO_PKG_VERSION"))];
-        let scope = scope.into_iter().filter(|_| self.scope).map(|(name, value)| (name.to_owned(), value));
+        let scope = self.scope.then(|| ("otel_scope_name".to_owned(), env!("CARGO_PKG_NAME")));
         let constant = self.constant.iter().map(|(name, value)| (label_name(name), value.as_str()));
         constant.chain(scope).collect()
     }

@@ -48,6 +48,9 @@ mod apart;
 /// The end, announced with a deadline.
 pub mod stop;
 
+/// Whether a batch may wait in a processor.
+pub mod patience;
+
 /// How large the budget is.
 pub mod sizing;
 
@@ -61,7 +64,8 @@ pub use deliver::{Deliver, Fault, Outcome, Parcel};
 pub use intake::{Door, Entrance, Intake};
 pub use joiner::Joiner;
 pub use ledger::{Ledger, Line, Reason};
-pub use process::{End, Gather, Process, Segment};
+pub use patience::Patience;
+pub use process::{End, Gather, Process, Segment, Wait};
 pub use refusal::{Code, Refusal, Rejected};
 pub use sender::{Policy, Sender};
 pub use stop::Stop;

@@ -8,8 +8,17 @@ use tokio::time::Instant;
 
 use super::{Batch, Refusal, Rejected, Sender};
 
+/// What a batch waits for before it is processed.
+pub type Wait<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// A processor that is done with a batch when it returns.
 pub trait Process: Send + Sync + 'static {
+    /// What this batch has to wait for before it is processed, bounded in time by the processor; `None`, nearly always,
+    /// if it need not wait. Meanwhile the sender waits for its answer and the memory stays under the batch's hold.
+    fn wait(&self, _batch: &Batch) -> Option<Wait<'_>> {
+        None
+    }
+
     /// The batch as it goes on, or `None` if nothing of it is left (its ticket is settled).
     ///
     /// # Errors
@@ -58,7 +67,16 @@ impl Segment {
     /// # Errors
     /// A processor or what follows did not let it through.
     pub async fn accept(&self, batch: Batch) -> Result<(), Rejected> {
-        let Some(batch) = self.process(batch)? else { return Ok(()) };
+        let mut batch = batch;
+        for processor in &self.processors {
+            if let Some(wait) = processor.wait(&batch) {
+                wait.await;
+            }
+            match processor.process(batch)? {
+                Some(processed) => batch = processed,
+                None => return Ok(()),
+            }
+        }
         match &self.end {
             End::Gather(step) => step.gather(batch),
             End::Exporters(senders) => match senders.as_slice() {
@@ -66,17 +84,6 @@ impl Segment {
                 several => fan_out(several, batch).await,
             },
         }
-    }
-
-    fn process(&self, batch: Batch) -> Result<Option<Batch>, Rejected> {
-        let mut batch = batch;
-        for processor in &self.processors {
-            match processor.process(batch)? {
-                Some(processed) => batch = processed,
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(batch))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wire::Signal;
 
-use crate::pipeline::{Batch, Process, Rejected};
+use crate::pipeline::{Batch, Process, Rejected, Wait};
 use crate::telemetry::{Counter, Metrics, table};
 
 /// A processor whose items are counted.
@@ -24,6 +24,10 @@ impl Counted {
 }
 
 impl Process for Counted {
+    fn wait(&self, batch: &Batch) -> Option<Wait<'_>> {
+        self.processor.wait(batch)
+    }
+
     fn process(&self, batch: Batch) -> Result<Option<Batch>, Rejected> {
         self.incoming.add(batch.items() as u64);
         let processed = self.processor.process(batch)?;

@@ -6,7 +6,9 @@ use tokio::time::sleep;
 use super::*;
 use crate::net::body::Reserve;
 use crate::pipeline::testing::{Fake, logs};
-use crate::pipeline::{Arrival, Batch, Budget, Code, Fault, Origin, Outcome, Policy, Reason, Refusal, Rejected};
+use crate::pipeline::{
+    Arrival, Batch, Budget, Code, Fault, Origin, Outcome, Patience, Policy, Reason, Refusal, Rejected, Wait,
+};
 use crate::processors::batch;
 use crate::settings::{GoDuration, Toggle, read_text};
 
@@ -269,4 +271,41 @@ async fn a_crowd_on_several_threads_loses_nothing() {
     ] {
         tokio::time::timeout(Duration::from_secs(60), crowd(queue, batch)).await.expect(queue);
     }
+}
+
+/// Lets every batch wait for the end of patience.
+struct Waits(Patience);
+
+impl Process for Waits {
+    fn wait(&self, _batch: &Batch) -> Option<Wait<'_>> {
+        (!self.0.has_ended()).then(|| Box::pin(self.0.ended()) as Wait<'_>)
+    }
+
+    fn process(&self, batch: Batch) -> Result<Option<Batch>, Rejected> {
+        Ok(Some(batch))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_waits_is_neither_acknowledged_nor_sent_and_its_memory_is_held() {
+    let metrics = Metrics::new();
+    let (fake, patience) = (Fake::taking(), Patience::default());
+    let plans = vec![plan("logs", vec![Step::Process(Arc::new(Waits(patience.clone())))], &["x"])];
+    let pipelines = build(plans, vec![sender("x", &direct(), &fake, &metrics)], &metrics);
+    let intake = pipelines.intake("otlp", Signal::Logs).unwrap();
+    let mut sending = Box::pin(send(&intake, 3));
+    tokio::select! {
+        biased;
+        _ = &mut sending => panic!("acknowledged before it was processed"),
+        () = sleep(Duration::from_secs(60)) => {}
+    }
+    assert!(fake.attempts().is_empty());
+    assert!(pipelines.door().budget().usage() > 0, "what waits is held");
+    assert_eq!(lines(&pipelines), [(0, 0, 0, 0)]);
+    patience.end();
+    sending.await.unwrap();
+    assert_eq!(fake.attempts().len(), 1);
+    send(&intake, 1).await.unwrap();
+    assert_eq!(lines(&pipelines), [(4, 0, 4, 0)]);
+    assert_eq!(pipelines.door().budget().usage(), 0);
 }

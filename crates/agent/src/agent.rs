@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::config::Plan;
+use crate::kubernetes::Directories;
 use crate::net::server::Address;
 use crate::pipeline::Ledger;
 use crate::telemetry::logs::Logs;
@@ -33,6 +34,8 @@ pub struct Identity {
     pub health: Health,
     /// Who sends what.
     pub who: Who,
+    /// Where pods are known from; shared by all plans that read them from the same place.
+    pub directories: Directories,
     /// The own log, if the program has started one.
     pub logs: Option<Logs>,
     /// `service.instance.id`: random for each process.
@@ -55,7 +58,8 @@ impl Identity {
         for outcome in ["applied", "refused"] {
             let _present_at_zero = metrics.counter(&table::CONFIG_RELOADS, &[("outcome", outcome)]);
         }
-        Identity { metrics, ledger, health: Health::starting(), who, logs, instance: process::instance_id() }
+        let (health, instance) = (Health::starting(), process::instance_id());
+        Identity { metrics, ledger, health, who, directories: Directories::default(), logs, instance }
     }
 }
 
@@ -91,7 +95,11 @@ impl Agent {
         info!(version = env!("CARGO_PKG_VERSION"), "Starting otel-agent...");
         let mut assembly = Assembly::build(plan, &identity, None)?;
         let mut pages = Pages::open(Source::of(&assembly.plan), &identity).await?;
-        if let Err(error) = assembly.open().await {
+        let opened = match assembly.ready().await {
+            Ok(()) => assembly.open().await,
+            not_ready => not_ready,
+        };
+        if let Err(error) = opened {
             pages.close().await;
             return Err(error);
         }
@@ -108,6 +116,7 @@ impl Agent {
     /// The new plan cannot be started; the old one goes on.
     pub async fn reload(&mut self, plan: Plan) -> Result<()> {
         let mut next = Assembly::build(plan, &self.identity, Some(&self.assembly))?;
+        next.ready().await?;
         self.pages.change_to(Source::of(&next.plan), &self.identity).await?;
         self.assembly.close(HANDOVER).await;
         // The next one may be fetched from at the same address.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use wire::Signal;
 
+use crate::kubernetes::Right;
 use crate::settings::{ComponentId, Endpoint, Node, Reader, Setting, Shape};
 
 /// The settings of a component: made by `settings!`, named `Config`, one in each component's file.
@@ -73,6 +74,8 @@ pub struct Needs {
     pub extensions: Vec<ExtensionNeed>,
     /// The most memory it lets the agent use for payload, in bytes, when it is the one that limits it.
     pub memory_limit: Option<u64>,
+    /// What its service account must be allowed.
+    pub rights: Vec<Right>,
 }
 
 /// Something a component listens on.

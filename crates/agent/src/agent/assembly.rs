@@ -1,6 +1,7 @@
 //! The components of one plan, put together: senders, pipelines, guards, and the receivers once they are opened.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -14,8 +15,8 @@ use crate::exporters;
 use crate::extensions::Authenticators;
 use crate::net::server::Address;
 use crate::pipeline::sizing::Marks;
-use crate::pipeline::{Door, PipelinePlan, Pipelines, Sender, Step};
-use crate::processors;
+use crate::pipeline::{Door, Patience, PipelinePlan, Pipelines, Sender, Step};
+use crate::processors::{self, Workshop, k8s_attributes::Enricher};
 use crate::receivers;
 use crate::settings::ComponentId;
 use crate::telemetry::{Metrics, cgroup};
@@ -26,6 +27,9 @@ pub(super) struct Assembly {
     pipelines: Pipelines,
     authenticators: Authenticators,
     metrics: Metrics,
+    /// Ends when the receivers close.
+    patience: Patience,
+    enrichers: Vec<Arc<Enricher>>,
     /// Watch the memory for as long as they live.
     _guards: Vec<processors::memory_limiter::Guard>,
     /// What exporters that are fetched from have; the next plan may take it over.
@@ -52,15 +56,43 @@ impl Assembly {
         let metrics = identity.metrics.scoped();
         let kept = exporters::Kept::of(&plan.exporters, kept_before, &metrics);
         let senders = senders(&plan, &authenticators, &kept, &metrics)?;
-        let plans = plan.pipelines.iter().map(|pipeline| pipeline_plan(&plan, pipeline, &door, &metrics));
+        let patience = Patience::default();
+        let mut workshop = Workshop {
+            door: &door,
+            metrics: &metrics,
+            directories: &identity.directories,
+            patience: &patience,
+            enrichers: HashMap::new(),
+        };
+        let plans = plan.pipelines.iter().map(|pipeline| pipeline_plan(&plan, pipeline, &mut workshop));
         let plans = plans.collect::<Result<Vec<_>>>()?;
+        let enrichers = workshop.enrichers.into_values().collect();
         let pipelines = Pipelines::build(plans, senders, door, identity.ledger.clone(), &metrics)?;
-        let (fetched, receivers) = (Vec::new(), Vec::new());
-        Ok(Assembly { plan, pipelines, authenticators, _guards: guards, metrics, kept, fetched, receivers })
+        Ok(Assembly {
+            plan,
+            pipelines,
+            authenticators,
+            metrics,
+            patience,
+            enrichers,
+            _guards: guards,
+            kept,
+            fetched: Vec::new(),
+            receivers: Vec::new(),
+        })
+    }
+
+    /// Waits for what has to be known before the first item is taken.
+    pub(super) async fn ready(&self) -> Result<()> {
+        for enricher in &self.enrichers {
+            enricher.ready().await?;
+        }
+        Ok(())
     }
 
     /// Opens the exporters that are fetched from, then the receivers. On an error none is open.
     pub(super) async fn open(&mut self) -> Result<()> {
+        self.patience.begin();
         let opened = self.open_each();
         if opened.is_err() {
             // Nobody was told of these, so that nothing is under way.
@@ -84,6 +116,7 @@ impl Assembly {
 
     /// Closes the receivers: requests under way have `grace` to end.
     pub(super) async fn close(&mut self, grace: Duration) {
+        self.patience.end();
         let stopping = std::mem::take(&mut self.receivers).into_iter().map(|(_, receiver)| receiver.stop(grace));
         join_all(stopping).await;
     }
@@ -147,11 +180,11 @@ fn senders(
     Ok(senders.into_values().collect())
 }
 
-fn pipeline_plan(plan: &Plan, pipeline: &Pipeline, door: &Door, metrics: &Metrics) -> Result<PipelinePlan> {
+fn pipeline_plan(plan: &Plan, pipeline: &Pipeline, workshop: &mut Workshop<'_>) -> Result<PipelinePlan> {
     let step = |id: &ComponentId| -> Result<Step> {
         let config = plan.processors.get(id).with_context(|| format!("processor `{id}` is not in the plan"))?;
         config
-            .step(&id.to_string(), pipeline.signal, door, metrics)
+            .step(&id.to_string(), pipeline.signal, workshop)
             .with_context(|| format!("cannot build processor `{id}`"))
     };
     let texts = |ids: &[ComponentId]| ids.iter().map(ToString::to_string).collect();

@@ -170,15 +170,14 @@ impl Directory {
     #[must_use]
     pub fn fixed(pods: Vec<Pod>) -> Self {
         let shared = Shared::new(Interest::default(), GRACE, &Metrics::new());
-        shared
-            .replace_all(pods.into_iter().map(|pod| super::index::Seen { pod, version: 0, guess: None }).collect(), 0);
+        shared.replace_all(pods.into_iter().map(as_seen).collect(), 0);
         shared.set_synced();
         Self { inner: Arc::new(Inner { shared: Arc::new(shared), tasks: Vec::new() }) }
     }
 
     /// Adds or replaces a pod, for tests: also of a [fixed](Directory::fixed) directory.
     pub fn put(&self, pod: Pod) {
-        self.inner.shared.see(super::index::Seen { pod, version: 0, guess: None });
+        self.inner.shared.see(as_seen(pod));
     }
 
     /// Deletes a pod, for tests.
@@ -188,7 +187,12 @@ impl Directory {
 
     /// Sets a namespace or node, for tests.
     pub fn put_object(&self, kind: Kind, object: Object) {
-        let key = Key { kind, namespace: Arc::default(), name: Arc::clone(&object.name) };
+        self.put_object_in(kind, "", object);
+    }
+
+    /// Sets a controller in a namespace, for tests.
+    pub fn put_object_in(&self, kind: Kind, namespace: &str, object: Object) {
+        let key = Key { kind, namespace: namespace.into(), name: Arc::clone(&object.name) };
         self.inner.shared.set_object(&key, Some(Known::of(object)));
     }
 
@@ -209,6 +213,13 @@ impl Directory {
     pub(super) fn want(&self, more: Interest) {
         self.inner.shared.want(more);
     }
+}
+
+/// As a feed sees it, with the controllers that it already has.
+fn as_seen(pod: Pod) -> super::index::Seen {
+    let controller = pod.owners.deployment.as_ref().or(pod.owners.cronjob.as_ref());
+    let guess = controller.map(|owner| Arc::clone(&owner.name));
+    super::index::Seen { pod, version: 0, guess }
 }
 
 impl std::fmt::Debug for Directory {

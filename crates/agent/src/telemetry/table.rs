@@ -64,6 +64,21 @@ table! {
             "Number of distinct metadata value combinations being processed.";
     }
 
+    "Pods" {
+        per signal {}
+        K8S_ASSOCIATION: Counter Basic "otelcol_k8s_pod_association" "{resources}"
+            ["status", "pod_identifier", "otelcol_signal"]
+            "Number of resources that a pod was looked for, by whether it was found (success or error) and by what.";
+        K8S_MISSES: Counter Basic "otel_agent_k8s_association_misses" "{resources}" ["processor", "method", "reason"]
+            "Number of resources that no pod was found for, by how it was looked for and why it was not found.";
+        K8S_MISMATCHES: Counter Normal "otel_agent_k8s_identity_mismatches" "{resources}" ["processor"]
+            "Number of resources whose attributes name another pod than the one that they came from.";
+        K8S_WAITING: Gauge Basic "otel_agent_k8s_waiting_requests" "{requests}" ["processor"]
+            "Number of requests that wait for the pod that they came from to become known.";
+        K8S_WAITED: Counter Basic "otel_agent_k8s_waited_requests" "{requests}" ["processor", "outcome"]
+            "Number of requests that were to wait for their pod, by outcome: found, vain, crowded (too many waited), stopped.";
+    }
+
     "Exporters" {
         per signal {
             EXPORTER_SENT: Counter Basic "otelcol_exporter_sent" ["exporter", "server_address", "server_port", "url_path"]

@@ -19,6 +19,8 @@ fn every_item_of_the_demo_arrives_and_the_ledger_balances() {
     assert!(output.status.success(), "{text}{errors}");
     assert!(text.contains("Every item arrived with the attributes, and the ledger balances"), "{text}");
     assert!(text.contains("+ k8s.cluster.name: demo"), "{text}");
+    assert!(text.contains("+ k8s.deployment.name: fastapi-"), "{text}");
+    assert!(text.contains("+ k8s.node.name: node-"), "{text}");
     assert!(text.contains("Port 4318 is taken by another program"), "{text}");
     assert_eq!(errors, "", "nothing to warn about");
 }

@@ -81,14 +81,15 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
 /// Whether everything went as it should. For a process of its own: the memory limiter looks at all of its memory, and the
 /// log is the process's.
 async fn play(once: bool) -> anyhow::Result<bool> {
-    let backend = Backend::start(ADDED)?;
+    let pods = pods::read(pods::LIST)?;
+    let backend = Backend::start(ADDED, pods.clone())?;
     let ports = Ports::choose()?;
-    let plan = plan(&ports, &backend)?;
+    let list = pods::File::write()?;
+    let plan = plan(&ports, &backend, &list)?;
     let logs = logs::init(&plan.telemetry.logs.options())?;
     let identity = Identity::new(Some(logs));
     let agent = Agent::start(plan, identity.clone()).await?;
 
-    let pods = pods::read(pods::LIST)?;
     let places = Places::new(&ports, &backend);
     print(&show::welcome(&pods, &places, once));
     let load = if once { SHORT } else { ENDLESS };
@@ -106,10 +107,11 @@ async fn play(once: bool) -> anyhow::Result<bool> {
     Ok(figures.faults().is_empty())
 }
 
-fn plan(ports: &Ports, backend: &Backend) -> anyhow::Result<Plan> {
+fn plan(ports: &Ports, backend: &Backend, list: &pods::File) -> anyhow::Result<Plan> {
     let backend = backend.address().to_string();
     let variable = |name: &str| match name {
         "DEMO_BACKEND" => Some(backend.clone()),
+        "DEMO_PODS" => Some(list.path().to_owned()),
         name => ports.variable(name),
     };
     let request = config::Request { configs: vec![format!("yaml:{CONFIG}")], sets: Vec::new() };

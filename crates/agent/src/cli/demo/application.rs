@@ -1,7 +1,8 @@
 //! The application of the demo: "fastapi-metrics", made with the OpenTelemetry Rust SDK as it comes.
 //!
-//! Each pod is a thread of its own with its own providers, as each pod is a process of its own. It pretends to answer
-//! requests, and each makes two spans, a log record, and counts into a counter and a histogram.
+//! Each pod is a thread of its own with its own providers, as each pod is a process of its own. It sends from its own
+//! address and does not know that it is a pod. It pretends to answer requests, and each makes two spans, a log record, and
+//! counts into a counter and a histogram.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Request, Response};
+use hyper_util::client::legacy::connect::HttpConnector;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
 use opentelemetry::metrics::{Counter, Histogram, MeterProvider};
 use opentelemetry::trace::{SpanKind, TraceContextExt, Tracer, TracerProvider};
@@ -71,7 +73,7 @@ impl Application {
         let stop = Arc::new(AtomicBool::new(false));
         let done = Arc::new(Done::default());
         let start = |pod: &Pod| {
-            let client: Arc<dyn HttpClient> = Arc::new(Client::new(network.clone(), Arc::clone(&done)));
+            let client: Arc<dyn HttpClient> = Arc::new(Client::new(pod, network.clone(), Arc::clone(&done))?);
             let replica = Replica::new(pod, endpoint, load, &client, Arc::clone(&done))?;
             let stop = Arc::clone(&stop);
             let thread = std::thread::Builder::new().name("demo-pod".to_owned());
@@ -120,7 +122,7 @@ struct Replica {
 }
 
 /// The attributes of the application's resource; others were added on the way.
-pub(super) const OWN_KEYS: &[&str] = &["service.name", "service.instance.id", "k8s.pod.ip"];
+pub(super) const OWN_KEYS: &[&str] = &["service.name", "service.instance.id"];
 
 const SCOPE: &str = "fastapi-metrics";
 
@@ -135,7 +137,6 @@ impl Replica {
         let resource = Resource::builder_empty()
             .with_service_name(pod.deployment.clone())
             .with_attribute(KeyValue::new("service.instance.id", pod.name.clone()))
-            .with_attribute(KeyValue::new("k8s.pod.ip", pod.ip.clone()))
             .build();
         let at = |signal: Signal| format!("{endpoint}/v1/{signal}");
         let client = || Arc::clone(client);
@@ -220,15 +221,16 @@ impl Replica {
 /// The SDK's own client, on our runtime: the SDK calls it from threads that have none. It counts what is acknowledged.
 #[derive(Debug)]
 struct Client {
-    inner: HyperClient,
+    inner: HyperClient<HttpConnector>,
     network: Handle,
     done: Arc<Done>,
 }
 
 impl Client {
-    fn new(network: Handle, done: Arc<Done>) -> Self {
-        let inner = HyperClient::with_default_connector(Duration::from_secs(5), None);
-        Self { inner, network, done }
+    fn new(pod: &Pod, network: Handle, done: Arc<Done>) -> anyhow::Result<Self> {
+        let mut connector = HttpConnector::new();
+        connector.set_local_address(Some(pod.ip.parse()?));
+        Ok(Self { inner: HyperClient::new(connector, Duration::from_secs(5), None), network, done })
     }
 
     fn count(&self, signal: Option<Signal>, items: usize, result: &Result<Response<Bytes>, HttpError>) {
@@ -277,8 +279,8 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn every_item_of_the_sdk_arrives_at_the_backend() {
-        let backend = Backend::start(&[("service.name", "fastapi-metrics")]).unwrap();
         let pods = pods::read(pods::LIST).unwrap();
+        let backend = Backend::start(&[("service.name", "fastapi-metrics")], Vec::new()).unwrap();
         let load = Load { requests: Some(20), pause: Duration::from_millis(1), export_every: Duration::from_secs(60) };
         let endpoint = format!("http://{}", backend.address());
         let application = Application::start(&pods, &endpoint, load, &Handle::current()).unwrap();

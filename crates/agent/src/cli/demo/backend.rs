@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use wire::Signal;
 use wire::view;
 
+use super::pods::Pod;
 use super::tally::Tally;
 use crate::net::body::{self, Full, Limits, Pace, Reserve};
 use crate::net::compression::Encoding;
@@ -28,6 +29,8 @@ pub(super) struct Backend {
 pub(super) struct Got {
     /// The attributes that every resource must have.
     expected: &'static [(&'static str, &'static str)],
+    /// The pods: a resource must have the attributes of the one that it came from.
+    pods: Vec<Pod>,
     /// Items.
     pub(super) items: Tally,
     /// Requests.
@@ -49,10 +52,11 @@ impl Backend {
     /// # Errors
     ///
     /// There is no port.
-    pub(super) fn start(expected: &'static [(&'static str, &'static str)]) -> anyhow::Result<Self> {
+    pub(super) fn start(expected: &'static [(&'static str, &'static str)], pods: Vec<Pod>) -> anyhow::Result<Self> {
         let listener = Listener::bind(&Address::Tcp(Endpoint::new("127.0.0.1", 0)))?;
         let got = Arc::new(Got {
             expected,
+            pods,
             items: Tally::default(),
             requests: AtomicU64::new(0),
             without_attributes: AtomicU64::new(0),
@@ -133,10 +137,22 @@ impl Got {
     }
 
     fn look_at(&self, resource: &view::Resource<'_>) {
-        let has = |(key, value): &(&str, &str)| {
-            resource.attributes().get(key).and_then(|found| found.as_str()) == Some(*value)
+        let text = |key: &str| resource.attributes().get(key).and_then(|found| found.as_str());
+        let has = |(key, value): &(&str, &str)| text(key) == Some(*value);
+        // The application gives its pod's name as its instance; another application than ours may be no pod.
+        let from = self.pods.iter().find(|pod| text("service.instance.id") == Some(pod.name.as_str()));
+        let of_pod = |pod: &Pod| {
+            let Pod { name, namespace, deployment, node, .. } = pod;
+            [
+                ("k8s.pod.name", name),
+                ("k8s.namespace.name", namespace),
+                ("k8s.deployment.name", deployment),
+                ("k8s.node.name", node),
+            ]
+            .iter()
+            .all(|(key, value)| text(key) == Some(value.as_str()))
         };
-        if !self.expected.iter().all(has) {
+        if !self.expected.iter().all(has) || !from.is_none_or(of_pod) {
             self.without_attributes.fetch_add(1, Relaxed);
         }
         let attributes = resource.attributes();

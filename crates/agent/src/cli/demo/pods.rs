@@ -24,6 +24,35 @@ pub(super) struct Pod {
     pub(super) ip: String,
 }
 
+/// The list as a file, for as long as the demo plays.
+pub(super) struct File(String);
+
+impl File {
+    /// Writes it where temporary files go.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub(super) fn write() -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("otel-agent-demo-{}.yaml", std::process::id()));
+        let text = path.to_string_lossy().into_owned();
+        std::fs::write(&path, LIST).with_context(|| format!("cannot write {text}"))?;
+        Ok(Self(text))
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // What is left of it does no harm.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// Reads the pods of a list as `kubectl get pods -o yaml` prints it.
 ///
 /// # Errors

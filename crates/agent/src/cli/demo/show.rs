@@ -57,13 +57,14 @@ pub(super) fn welcome(pods: &[Pod], places: &Places, once: bool) -> String {
     let Places { grpc, http, metrics, health, backend, moved } = places;
     let deployments = pods::distinct(pods, |pod| &pod.deployment);
     let nodes = pods::distinct(pods, |pod| &pod.node);
+    let first = pods.first().map_or("", |pod| pod.ip.as_str());
     let mut text = format!(
         "otel-agent demo: an application, the agent and a backend, in this process and on loopback
 
   application   fastapi-metrics: {} pods of {deployments} deployments on {nodes} nodes, with the OpenTelemetry Rust SDK
-      |         traces, metrics and logs as OTLP over HTTP
+      |         traces, metrics and logs as OTLP over HTTP; each pod sends from its own address, {first} and so on
   agent         http://{http}  (gRPC: {grpc})
-      |         memory_limiter, resource (adds attributes), batch; OTLP over HTTP, gzip
+      |         memory_limiter, k8s_attributes (which pod is that?), resource, batch; OTLP over HTTP, gzip
   backend       http://{backend}
 
 Look at it meanwhile:
@@ -201,9 +202,14 @@ mod tests {
     }
 
     fn resource() -> Vec<(String, String)> {
-        [("service.name", "fastapi-metrics"), ("k8s.pod.ip", "10.244.1.17"), ("k8s.cluster.name", "demo")]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .to_vec()
+        [
+            ("service.name", "fastapi-metrics"),
+            ("service.instance.id", "x2x9k"),
+            ("k8s.pod.name", "x2x9k"),
+            ("k8s.cluster.name", "demo"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .to_vec()
     }
 
     #[test]
@@ -227,7 +233,7 @@ mod tests {
             last_failure: Some("the agent answered 503 Service Unavailable".to_owned()),
             ..good()
         };
-        let keys = ["service.name", "k8s.pod.ip"];
+        let keys = ["service.name", "service.instance.id"];
         let text = welcome(&pods, &places, false)
             + &progress(1.0, &good())
             + &progress(2.0, &wrong)

@@ -41,7 +41,7 @@ async fn a_source_is_opened_once_for_all_and_ends_with_the_last_of_them() {
 async fn a_second_user_who_wants_more_makes_the_feed_bring_it() {
     let (directories, metrics) = (Directories::default(), Metrics::new());
     let pods = directories.open(&demo(), Interest::default(), &metrics).unwrap();
-    let of = |pods: &Directory| pods.by_address("10.244.2.24".parse().unwrap()).unwrap();
+    let of = |pods: &Directory| pods.by_address("127.0.0.13".parse().unwrap()).unwrap();
     assert!(of(&pods).labels.is_empty());
     let generation = pods.generation();
     let labels = Interest { pod_labels: Keys::exact(["app"]), ..Interest::default() };

@@ -24,8 +24,8 @@ async fn the_demos_list_is_read_for_one_node() {
     let pods = open(DEMO, of_node("node-b"), interest).unwrap();
     assert!(pods.synced());
     assert_eq!(pods.len(), 2);
-    assert!(pods.by_address("10.244.1.17".parse().unwrap()).is_none(), "it is on another node");
-    let pod = pods.by_address("10.244.2.23".parse().unwrap()).unwrap();
+    assert!(pods.by_address("127.0.0.11".parse().unwrap()).is_none(), "it is on another node");
+    let pod = pods.by_address("127.0.0.12".parse().unwrap()).unwrap();
     assert_eq!(&*pod.owners.deployment.as_ref().unwrap().name, "fastapi-metrics");
     assert_eq!(pod.labels.iter().collect::<Vec<_>>(), [("app", "fastapi-metrics")]);
 }

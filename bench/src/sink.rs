@@ -22,6 +22,8 @@ pub(crate) struct Counts {
     pub(crate) bytes: AtomicU64,
     /// Requests that did not carry the attribute that the path adds.
     pub(crate) without_attribute: AtomicU64,
+    /// Requests that carried the name of a pod.
+    pub(crate) with_pod: AtomicU64,
 }
 
 /// A listening sink.
@@ -87,8 +89,12 @@ async fn answer(
     counts.items.fetch_add(items, Ordering::Relaxed);
     counts.requests.fetch_add(1, Ordering::Relaxed);
     counts.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
-    if items > 0 && !body.windows(ADDED.len()).any(|window| window == ADDED.as_bytes()) {
+    let has = |key: &str| body.windows(key.len()).any(|window| window == key.as_bytes());
+    if items > 0 && !has(ADDED) {
         counts.without_attribute.fetch_add(1, Ordering::Relaxed);
+    }
+    if has("k8s.pod.name") {
+        counts.with_pod.fetch_add(1, Ordering::Relaxed);
     }
     Ok(success())
 }

@@ -55,12 +55,13 @@ impl AddressClass {
 /// From where the proxy of a mesh connects to the application beside it (Istio and its kin).
 const MESH: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 6);
 
-/// The class of an address that is so on every node.
+/// The class of an address that is so on every node. Of 127.0.0.0/8 only the first 256: what connects to itself comes from
+/// there, and the others can be given to pods, as tests do that have no network of their own.
 pub(super) fn everywhere(address: IpAddr) -> Option<AddressClass> {
     match address {
         IpAddr::V4(MESH) => Some(AddressClass::Mesh),
-        _ if address.is_loopback() => Some(AddressClass::Loopback),
-        _ => None,
+        IpAddr::V4(v4) => (v4.octets()[..3] == [127, 0, 0]).then_some(AddressClass::Loopback),
+        IpAddr::V6(v6) => v6.is_loopback().then_some(AddressClass::Loopback),
     }
 }
 
@@ -103,6 +104,7 @@ mod tests {
         assert_eq!(of("127.0.0.1"), Some(AddressClass::Loopback));
         assert_eq!(of("::1"), Some(AddressClass::Loopback));
         assert_eq!(of("10.0.0.6"), None);
+        assert_eq!(of("127.64.0.1"), None, "a test may have given it to a pod");
     }
 
     #[test]

@@ -111,7 +111,10 @@ impl Index {
 
     pub(super) fn class_of(&self, address: IpAddr) -> AddressClass {
         let address = address::plain(address);
-        address::everywhere(address).unwrap_or_else(|| self.claims.class_of(address))
+        match address::everywhere(address) {
+            Some(class) if self.claims.owner(address).is_none() => class,
+            _ => self.claims.class_of(address),
+        }
     }
 
     /// The pods that have not ended.

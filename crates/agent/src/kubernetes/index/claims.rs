@@ -15,8 +15,8 @@ use crate::kubernetes::pod::Pod;
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     claims: HashMap<IpAddr, SmallVec<[Claim; 1]>>,
-    /// By pod: what it claims, and since when.
-    of_pod: HashMap<Arc<str>, Footprint>,
+    /// The pods as they were when they were taken in here.
+    taken: HashMap<Arc<str>, Arc<Pod>>,
     /// How many pods say that an address is their node's.
     nodes: HashMap<IpAddr, usize>,
     /// How many pods on the host's network have an address.
@@ -31,14 +31,6 @@ struct Claim {
     pod: Arc<Pod>,
     /// When it was first seen with this address; see [`super::Index`].
     epoch: u64,
-}
-
-/// What a pod left in the tables.
-#[derive(Debug, Default)]
-struct Footprint {
-    claimed: SmallVec<[IpAddr; 2]>,
-    nodes: SmallVec<[IpAddr; 2]>,
-    host_network: SmallVec<[IpAddr; 2]>,
 }
 
 impl Claims {
@@ -65,38 +57,30 @@ impl Claims {
     /// A pod is as it is here now.
     pub(super) fn set(&mut self, pod: &Arc<Pod>, epoch: u64) {
         let claims = claimed(pod);
-        let before = self.of_pod.remove(&pod.uid).unwrap_or_default();
-        self.forget_host(&before);
-        for address in &before.claimed {
-            if !claims.contains(address) {
+        if let Some(before) = self.taken.insert(pod.uid.clone(), Arc::clone(pod)) {
+            self.count_host(&before, false);
+            for address in claimed(&before).iter().filter(|address| !claims.contains(address)) {
                 self.remove(*address, &pod.uid, Instant::now());
             }
         }
-        for address in &claims {
-            self.ended.remove(address);
-            let all = self.claims.entry(*address).or_default();
+        for address in claims {
+            self.ended.remove(&address);
+            let all = self.claims.entry(address).or_default();
             match all.iter_mut().find(|claim| claim.pod.uid == pod.uid) {
                 Some(claim) => claim.pod = Arc::clone(pod),
                 None => all.push(Claim { pod: Arc::clone(pod), epoch }),
             }
             all.sort_by(|a, b| b.rank().cmp(&a.rank()));
         }
-        let host_network = if pod.host_network { pod.addresses.clone() } else { SmallVec::new() };
-        for address in &pod.host_addresses {
-            *self.nodes.entry(*address).or_default() += 1;
-        }
-        for address in &host_network {
-            *self.host_network.entry(*address).or_default() += 1;
-        }
-        let footprint = Footprint { claimed: claims, nodes: pod.host_addresses.clone(), host_network };
-        self.of_pod.insert(pod.uid.clone(), footprint);
+        self.count_host(pod, true);
     }
 
     /// The same pod, made anew.
     pub(super) fn replace(&mut self, pod: &Arc<Pod>) {
-        let Some(footprint) = self.of_pod.get(&pod.uid) else { return };
-        for address in &footprint.claimed {
-            let claims = self.claims.get_mut(address).into_iter().flatten();
+        let Some(taken) = self.taken.get_mut(&pod.uid) else { return };
+        *taken = Arc::clone(pod);
+        for address in claimed(pod) {
+            let claims = self.claims.get_mut(&address).into_iter().flatten();
             for claim in claims.filter(|claim| claim.pod.uid == pod.uid) {
                 claim.pod = Arc::clone(pod);
             }
@@ -105,9 +89,9 @@ impl Claims {
 
     /// A pod ended: from now on it owns nothing.
     pub(super) fn release(&mut self, pod: &Pod, now: Instant) {
-        let Some(before) = self.of_pod.remove(&pod.uid) else { return };
-        self.forget_host(&before);
-        for address in before.claimed {
+        let Some(before) = self.taken.remove(&pod.uid) else { return };
+        self.count_host(&before, false);
+        for address in claimed(&before) {
             self.remove(address, &pod.uid, now);
         }
     }
@@ -125,15 +109,23 @@ impl Claims {
         }
     }
 
-    fn forget_host(&mut self, before: &Footprint) {
-        for (counts, addresses) in [(&mut self.nodes, &before.nodes), (&mut self.host_network, &before.host_network)] {
-            for address in addresses {
-                if let Some(count) = counts.get_mut(address) {
-                    *count -= 1;
-                    if *count == 0 {
-                        counts.remove(address);
-                    }
-                }
+    /// Counts a pod's word for the addresses of its node, or takes it back.
+    fn count_host(&mut self, pod: &Pod, come: bool) {
+        count(&mut self.nodes, &pod.host_addresses, come);
+        if pod.host_network {
+            count(&mut self.host_network, &pod.addresses, come);
+        }
+    }
+}
+
+fn count(counts: &mut HashMap<IpAddr, usize>, addresses: &[IpAddr], come: bool) {
+    for address in addresses {
+        if come {
+            *counts.entry(*address).or_default() += 1;
+        } else if let Some(count) = counts.get_mut(address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(address);
             }
         }
     }

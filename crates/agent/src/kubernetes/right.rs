@@ -149,8 +149,9 @@ impl Right {
             Some(namespace) => ("role", format!(" --namespace={namespace}")),
             None => ("clusterrole", String::new()),
         };
-        let name = format!("otel-agent-{}", self.resource.replace('/', "-"));
         let only = self.name.map(|name| format!(" --resource-name={name}")).unwrap_or_default();
+        let parts = ["otel-agent", self.resource].into_iter().chain(self.name);
+        let name = parts.collect::<Vec<_>>().join("-").replace('/', "-");
         let verbs = self.verbs.join(",");
         format!(
             "kubectl create {kind} {name}{space} --verb={verbs} --resource={resource}{only}\n\
@@ -217,6 +218,7 @@ mod tests {
     fn the_right_to_one_object_names_it_and_people_are_users() {
         let commands = Right::CLUSTER_UID.grant_command("jane@example.com");
         assert!(commands.contains("--resource=namespaces --resource-name=kube-system"), "{commands}");
+        assert!(commands.starts_with("kubectl create clusterrole otel-agent-namespaces-kube-system "), "{commands}");
         assert!(commands.ends_with("--user=jane@example.com"), "{commands}");
         assert!(Right::CLUSTER_UID.grant_command("system:anonymous").ends_with("--user=system:anonymous"));
     }

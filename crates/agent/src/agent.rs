@@ -17,6 +17,7 @@ use crate::config::Plan;
 use crate::kubernetes::Directories;
 use crate::net::server::Address;
 use crate::pipeline::Ledger;
+use crate::processors::k8s_attributes::Miss;
 use crate::telemetry::logs::Logs;
 use crate::telemetry::{Health, Metrics, Who, process, table};
 use assembly::Assembly;
@@ -170,6 +171,12 @@ impl Agent {
     /// Where exporters can be fetched from, by id.
     pub fn exporter_addresses(&self) -> Vec<(String, Address)> {
         self.assembly.fetched_addresses()
+    }
+
+    /// The last resources that no pod was found for, with the id of the processor that looked, for diagnosis.
+    #[must_use]
+    pub fn last_misses(&self) -> Vec<(String, Miss)> {
+        self.assembly.last_misses()
     }
 
     /// Where own metrics and health are served.

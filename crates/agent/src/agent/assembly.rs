@@ -16,7 +16,8 @@ use crate::extensions::Authenticators;
 use crate::net::server::Address;
 use crate::pipeline::sizing::Marks;
 use crate::pipeline::{Door, Patience, PipelinePlan, Pipelines, Sender, Step};
-use crate::processors::{self, Workshop, k8s_attributes::Enricher};
+use crate::processors::k8s_attributes::{Enricher, Miss};
+use crate::processors::{self, Workshop};
 use crate::receivers;
 use crate::settings::ComponentId;
 use crate::telemetry::{Metrics, cgroup};
@@ -145,6 +146,15 @@ impl Assembly {
     /// Where exporters can be fetched from.
     pub(super) fn fetched_addresses(&self) -> Vec<(String, Address)> {
         self.fetched.iter().map(|(id, exporter)| (id.to_string(), exporter.address().clone())).collect()
+    }
+
+    /// The last resources that each `k8s_attributes` found no pod for, by its id.
+    pub(super) fn last_misses(&self) -> Vec<(String, Miss)> {
+        let of = |enricher: &Arc<Enricher>| {
+            let misses = enricher.last_misses().into_iter();
+            misses.map(|miss| (enricher.id().to_owned(), miss)).collect::<Vec<_>>()
+        };
+        self.enrichers.iter().flat_map(of).collect()
     }
 
     /// Where the receivers listen.

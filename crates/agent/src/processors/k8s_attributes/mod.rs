@@ -158,6 +158,12 @@ impl Enricher {
         bail!("failed to wait for caches to sync: the pods were not known after {timeout:?}; {told}");
     }
 
+    /// The id of the processor.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The last resources that no pod was found for, the oldest first.
     #[must_use]
     pub fn last_misses(&self) -> Vec<Miss> {

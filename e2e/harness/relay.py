@@ -15,10 +15,11 @@ _COMPRESSED = {
 
 
 class Relay:
-    """Listens on a port of its own and passes bytes to `target` while it is up."""
+    """Listens on a port of its own and passes bytes to `target` while it is up, from the address `source`."""
 
-    def __init__(self, target: int, up: bool = True):
+    def __init__(self, target: int, up: bool = True, source: str = "127.0.0.1"):
         self.target = target
+        self.source = source
         self.port = ports.free()
         self.seen: set[str] = set()
         self.connections = 0
@@ -61,7 +62,7 @@ class Relay:
         while True:
             try:
                 client, _ = listener.accept()
-                server = socket.create_connection(("127.0.0.1", self.target), timeout=5)
+                server = socket.create_connection(("127.0.0.1", self.target), 5, (self.source, 0))
                 server.settimeout(None)
             except OSError:
                 if self._listener is not listener:

@@ -5,16 +5,23 @@ import http.client
 import json
 import re
 import subprocess
+import sys
 import time
 import urllib.request
+import uuid
+from dataclasses import dataclass
 from typing import Any
+
+import yaml
 
 from harness import exposition, generate, ledger, otlp, parts, ports, send
 from harness.backend import INVALID, OK, Backend
-from harness.configs import changed
+from harness.configs import changed, written
 from harness.prometheus import Prometheus
+from harness.relay import Relay
 from harness.runner import Run, scenario
 from harness.waiting import until
+from scenarios.clients import get, sdk_environment
 from scenarios.oracle import Observed, oracle
 
 RULES = parts.ROOT / "deploy" / "prometheus" / "rules.yaml"
@@ -79,7 +86,7 @@ def queries(run: Run) -> None:
             until(lambda: all(holds(value) for _, value in prometheus.query(expression)),
                   lambda: f"{expression} is as expected: {prometheus.query(expression)}")
     check_rules(prometheus)
-    check_dashboard(prometheus)
+    check_dashboard(prometheus, "Pods known", "Pods found", "Pods not found, by reason")
     refuse.append(True)
     send.numbered(program.port("GRPC"), requests=2, first=first)
     until(lambda: prometheus.value("sum(rate(otelcol_exporter_send_failed_metric_points[5m]))") > 0, "the failure is seen")
@@ -100,8 +107,8 @@ def check_rules(prometheus: Prometheus) -> None:
     assert not active, f"{active} are active while nothing is wrong"
 
 
-def check_dashboard(prometheus: Prometheus) -> None:
-    """Every expression of the dashboard can be evaluated, and nearly all have data."""
+def check_dashboard(prometheus: Prometheus, *without: str) -> None:
+    """Every expression of the dashboard can be evaluated, and all have data but those of some panels."""
     panels = [panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel["type"] != "row"]
     empty = []
     for panel in panels:
@@ -109,8 +116,8 @@ def check_dashboard(prometheus: Prometheus) -> None:
             expression = target["expr"].replace("$job", "otel-agent").replace("$node", ".*").replace("$__rate_interval", "1m")
             if not prometheus.query(expression):
                 empty.append(panel["title"])
-    # no limit of the container, and no queue that grows
-    unexpected = set(empty) - {"Memory of its limit", "Time to a full queue"}
+    # the container may have no limit, and no queue need grow
+    unexpected = set(empty) - {"Memory of its limit", "Time to a full queue", *without}
     assert not unexpected, f"panels without data: {unexpected}"
 
 
@@ -273,6 +280,91 @@ def remote_write_2(run: Run) -> None:
     first = observe_remote_write(run, "agent")
     second = observe_remote_write(run, "agent", "io.prometheus.write.v2.Request")
     assert len(first) > 10 and first == second, [case for case in first if first[case] != second.get(case)]
+
+
+# --- series of pods
+
+@dataclass(frozen=True)
+class Pod:
+    name: str
+    deployment: str
+    node: str
+    address: str
+    asked: int  # how often it is asked for /items
+
+
+PODS = [
+    Pod("fastapi-metrics-7d9f8b6c5d-x2x9k", "fastapi-metrics", "node-a", "127.0.0.17", 12),
+    Pod("fastapi-metrics-7d9f8b6c5d-q8zrl", "fastapi-metrics", "node-b", "127.0.0.23", 5),
+    Pod("fastapi-worker-5c67d89b4f-m4t7w", "fastapi-worker", "node-b", "127.0.0.24", 7),
+]
+
+
+def manifest() -> str:
+    """The pods as `kubectl get pods -o yaml` prints them."""
+    def item(pod: Pod) -> dict[str, Any]:
+        replicaset = pod.name.rsplit("-", 1)[0]
+        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": replicaset, "controller": True,
+                 "uid": str(uuid.uuid5(uuid.NAMESPACE_DNS, replicaset))}
+        return {
+            "metadata": {"name": pod.name, "namespace": "fastapi-metrics", "uid": str(uuid.uuid5(uuid.NAMESPACE_DNS, pod.name)),
+                         "labels": {"pod-template-hash": replicaset.rsplit("-", 1)[1]}, "ownerReferences": [owner]},
+            "spec": {"nodeName": pod.node},
+            "status": {"podIP": pod.address, "hostIP": "192.0.2.1", "phase": "Running"}}
+
+    return yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [item(pod) for pod in PODS]})
+
+
+@scenario("prometheus/pods", 120, agent_only="it reads pods from an API server only")
+def pods(run: Run) -> None:
+    """FastAPI applications as pods of two deployments on two nodes: Prometheus holds what each counted, under its labels."""
+    nodes = sorted({pod.node for pod in PODS})
+    exporters = {node: ports.free() for node in nodes}
+    # one is written to; one scrapes the agents' exporters on their nodes, and the agents themselves
+    written_to = run.open(Prometheus())
+    pods_file = run.open(written(manifest()))
+    agents = {node: run.start(["watch-pods.yaml"], {
+        "PODS_FILE": pods_file, "NODE": node, "PROMETHEUS_PORT": written_to.port, "EXPORTER_PORT": exporters[node]})
+        for node in nodes}
+    scraping = run.open(Prometheus({
+        "otel-agent": [(f"127.0.0.1:{agents[node].port('METRICS')}", {"node": node}) for node in nodes],
+        "pods": [(f"127.0.0.1:{exporters[node]}", {}) for node in nodes]}, [RULES]))
+    for pod in PODS:
+        between = run.open(Relay(agents[pod.node].port("HTTP"), source=pod.address))
+        port = ports.free()
+        environment = sdk_environment(agents[pod.node], "http/protobuf", "none")
+        environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{between.port}",
+                        "OTEL_RESOURCE_ATTRIBUTES": "service.name=shop"}
+        app = subprocess.Popen([sys.executable, str(parts.E2E / "clients/python/app.py"), str(port)], env=environment,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        run.stack.callback(app.kill)
+        until(functools.partial(_answers, port), "the application answers", seconds=40)
+        for _ in range(pod.asked):
+            assert get(port, "/items") == 200
+    for prometheus in (written_to, scraping):
+        for pod in PODS:
+            series = (f'fastapi_custom_requests_total{{k8s_namespace_name="fastapi-metrics", '
+                      f'k8s_deployment_name="{pod.deployment}", k8s_pod_name="{pod.name}", k8s_node_name="{pod.node}", '
+                      f'endpoint="/items"}}')
+            until(lambda: prometheus.value(series) == pod.asked,
+                  lambda: f"{series} is {pod.asked}: {prometheus.query(series)}", 30)
+        total = prometheus.value('sum(fastapi_custom_requests_total{endpoint="/items"})')
+        assert total == sum(pod.asked for pod in PODS), total
+    assert scraping.value('count(up{job="otel-agent"} == 1)') == 2
+    assert scraping.value("sum(otelcol_otelsvc_k8s_pod_table_size)") == len(PODS)
+    check_rules(scraping)
+    check_dashboard(scraping, "Pods not found, by reason")
+    for pod in PODS:
+        name = f"fastapi-metrics/{pod.name}"
+        seen = agents[pod.node].samples().of("otel_agent_sender_items", otel_signal="metrics")
+        assert name in {sample.labels["sender"] for sample in seen}, seen
+
+
+def _answers(port: int) -> bool:
+    try:
+        return get(port, "/") == 404
+    except OSError:
+        return False
 
 
 # --- own metrics as readers show them

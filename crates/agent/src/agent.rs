@@ -59,8 +59,14 @@ impl Identity {
         for outcome in ["applied", "refused"] {
             let _present_at_zero = metrics.counter(&table::CONFIG_RELOADS, &[("outcome", outcome)]);
         }
+        let directories = Directories::default();
+        let known = directories.clone();
+        who.name_pods(move |address| {
+            let pod = known.by_address(address)?;
+            Some(format!("{}/{}", pod.namespace, pod.name))
+        });
         let (health, instance) = (Health::starting(), process::instance_id());
-        Identity { metrics, ledger, health, who, directories: Directories::default(), logs, instance }
+        Identity { metrics, ledger, health, who, directories, logs, instance }
     }
 }
 

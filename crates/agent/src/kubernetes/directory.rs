@@ -60,6 +60,16 @@ impl Directories {
         open.insert(source.clone(), Arc::downgrade(&inner));
         Ok(Directory { inner })
     }
+
+    /// The pod that has an address now, in whichever directory knows it.
+    #[must_use]
+    pub fn by_address(&self, address: IpAddr) -> Option<Arc<Pod>> {
+        let open: Vec<_> = {
+            let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.values().filter_map(Weak::upgrade).collect()
+        };
+        open.into_iter().find_map(|inner| Directory { inner }.by_address(address))
+    }
 }
 
 // === impl Directory ===

@@ -38,6 +38,17 @@ async fn a_source_is_opened_once_for_all_and_ends_with_the_last_of_them() {
 }
 
 #[tokio::test]
+async fn a_pod_is_found_by_its_address_in_any_directory_that_is_open() {
+    let (directories, metrics) = (Directories::default(), Metrics::new());
+    let name = || directories.by_address("127.0.0.13".parse().unwrap()).map(|pod| pod.name.to_string());
+    assert_eq!(name(), None);
+    let open = directories.open(&demo(), Interest::default(), &metrics).unwrap();
+    assert!(name().is_some_and(|name| name.starts_with("fastapi-worker-")), "{:?}", name());
+    drop(open);
+    assert_eq!(name(), None);
+}
+
+#[tokio::test]
 async fn a_second_user_who_wants_more_makes_the_feed_bring_it() {
     let (directories, metrics) = (Directories::default(), Metrics::new());
     let pods = directories.open(&demo(), Interest::default(), &metrics).unwrap();

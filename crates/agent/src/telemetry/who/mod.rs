@@ -94,7 +94,8 @@ impl Who {
         self.0.settings.store(Arc::new(settings.clone()));
     }
 
-    /// Names senders by the pod that has an address, for those whose telemetry does not say it.
+    /// Names senders by the pod that has their address. Those that it does not know are named by what they say of
+    /// themselves.
     pub fn name_pods(&self, pod: impl Fn(IpAddr) -> Option<String> + Send + Sync + 'static) {
         self.0.pods.store(Some(Arc::new(PodNames(Box::new(pod)))));
     }

@@ -88,7 +88,8 @@ impl Senders {
 impl Sender {
     fn row(&self, address: Option<IpAddr>, pod: &dyn Fn(IpAddr) -> Option<String>) -> Row {
         let text = address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
-        let pod = self.pod.clone().or_else(|| pod(address?));
+        // Where the address is a pod's, that is who it is, whatever its telemetry says.
+        let pod = address.and_then(pod).or_else(|| self.pod.clone());
         Row {
             name: pod.unwrap_or_else(|| text.clone()),
             address: text,

@@ -1,9 +1,9 @@
 //! `k8s_attributes`: which pod, deployment, namespace and node data comes from.
 //!
-//! The pod is found by the address that the data came from or by attributes of the resource ([`associate`]), in the
-//! directory of [`crate::kubernetes`]; its attributes are encoded once ([`recipe`]) and spliced into every request. Data
-//! of a pod that is not known yet waits for it a short while ([`waiting`]). What no pod is found for is counted and
-//! explained ([`misses`]).
+//! The pod is found by the address that the data came from or by attributes of the resource (`associate`), in the
+//! directory of [`crate::kubernetes`]; its attributes are encoded once (`recipe`) and spliced into every request. Data
+//! of a pod that is not known yet waits for it a short while (`waiting`). What no pod is found for is counted and
+//! explained (`misses`).
 
 /// The settings.
 pub mod config;

@@ -4,7 +4,7 @@
 //! Every request is counted by its peer: a look-up and a few additions. What costs more, reading names and attributes, is
 //! done for some requests only: a look that took a millisecond is followed by none for a hundred, so that it never costs
 //! more than a hundredth of one core, however much comes in. With little traffic that is every request. Memory is bounded
-//! by tables that keep the heaviest ([`heavy`]) and by sketches of a fixed size ([`sketch`]).
+//! by tables that keep the heaviest and by sketches of a fixed size.
 
 mod hash;
 mod heavy;

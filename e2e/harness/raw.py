@@ -21,8 +21,10 @@ class HttpAnswer:
     body: bytes
 
 
-def http_request(port: int, path: str, body: bytes, headers: dict[str, str], method: str = "POST") -> HttpAnswer:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+def http_request(port: int, path: str, body: bytes, headers: dict[str, str], method: str = "POST",
+                 source: str | None = None) -> HttpAnswer:
+    """One request over a connection of its own; `source` is the loopback address that it comes from."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10, source_address=source and (source, 0))
     try:
         connection.putrequest(method, path, skip_accept_encoding=True)
         for name, text in headers.items():
@@ -88,13 +90,14 @@ def message(body: bytes, compressed: bool = False, claim: int | None = None) -> 
 
 
 def grpc_request(port: int, path: str, framed: bytes, headers: dict[str, str] | None = None,
-                 without: tuple[str, ...] = (), end: bool = True, seconds: float = 10) -> GrpcAnswer:
+                 without: tuple[str, ...] = (), end: bool = True, seconds: float = 10,
+                 source: str | None = None) -> GrpcAnswer:
     """One gRPC call over a connection of its own. `framed` is sent as it is; `end` says whether the stream is closed."""
     fields = {":method": "POST", ":scheme": "http", ":path": path, ":authority": f"127.0.0.1:{port}",
               "content-type": "application/grpc", "te": "trailers", **(headers or {})}
     answer = GrpcAnswer()
     protocol = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
-    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
+    with socket.create_connection(("127.0.0.1", port), seconds, source and (source, 0)) as connection:
         protocol.initiate_connection()
         stream = protocol.get_next_available_stream_id()
         protocol.send_headers(stream, [(k, v) for k, v in fields.items() if k not in without],

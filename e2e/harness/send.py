@@ -9,15 +9,16 @@ from . import generate, otlp, raw
 from .backend import Backend
 
 
-def export(port: int, signal: str, request: Message, protocol: str = "grpc") -> None:
-    """One request over gRPC or HTTP/protobuf; an AssertionError unless it is answered with success."""
+def export(port: int, signal: str, request: Message, protocol: str = "grpc", source: str | None = None) -> None:
+    """One request over gRPC or HTTP/protobuf, from that address; an AssertionError unless it is answered with success."""
     kind = otlp.SIGNALS[signal]
     body = request.SerializeToString()
     if protocol == "grpc":
-        answer = raw.grpc_request(port, kind.rpc, raw.message(body))
+        answer = raw.grpc_request(port, kind.rpc, raw.message(body), source=source)
         assert answer.code == 0, f"{signal} over gRPC: {answer}"
     else:
-        answer = raw.http_request(port, kind.path, body, {"Content-Type": "application/x-protobuf"})
+        answer = raw.http_request(port, kind.path, body, {"Content-Type": "application/x-protobuf"},
+                                  source=source)
         assert answer.status == 200, f"{signal} over HTTP: {answer}"
 
 

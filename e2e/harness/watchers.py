@@ -67,7 +67,7 @@ class Agents:
             streams = await asyncio.open_connection(
                 self._address.hostname, self._address.port, ssl=self._tls, ssl_handshake_timeout=100, limit=1 << 20)
             selector = f"fieldSelector={quote(f'spec.nodeName={node}')}"
-            body = b"".join([part async for part in self._get(streams, f"{selector}&resourceVersion=0")])
+            body = b"".join([part async for part in self._get(streams, f"{selector}&resourceVersion=0&resourceVersionMatch=NotOlderThan")])
             listed = json.loads(body)
             self.pods[node] = len(listed["items"])
             self.events[node] = 0

@@ -1,3 +1,4 @@
 """The scenarios, in the order in which they run."""
 
-from . import clients, collectors, delivery, kubernetes, lifecycle, oracle, oracle_keys, oracle_validate, watching  # noqa: F401
+from . import (  # noqa: F401
+    clients, collectors, delivery, k8sattributes, kubernetes, lifecycle, oracle, oracle_keys, oracle_validate, watching)

@@ -1,3 +1,3 @@
 """Processor `k8sattributes` on a real control plane: what is added, to whose data, with which rights, and when the API fails."""
 
-from . import faults, load, new_pods, oracle, rights, storm, validate, waiting  # noqa: F401
+from . import faults, in_pod, load, new_pods, oracle, rights, storm, validate, waiting  # noqa: F401

@@ -6,7 +6,7 @@ CARGO ?= cargo
 export OTEL_AGENT_CACHE ?= $(HOME)/.cache/otel-agent
 FUZZ_SECONDS ?= 5
 
-.PHONY: help check quick test e2e fuzz bench docs fmt lint deny layers release demo
+.PHONY: help check quick test e2e fuzz bench bench-prometheus docs fmt lint deny layers release demo
 
 help: ## list these words
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ e2e: release ## real SDKs, a real FastAPI application and the Go Collector again
 
 bench: ## codec figures, then the whole agent under load; raw output goes to bench/runs
 	bench/run.sh
+
+bench-prometheus: ## the exporter prometheus beside the Go Collector's: a scrape of 100 000 series, and accepting meanwhile
+	bench/prometheus.sh
 
 docs: ## write the reference pages from the code
 	UPDATE_DOCS=1 $(CARGO) test --workspace --locked --quiet reference

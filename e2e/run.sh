@@ -6,6 +6,7 @@
 #   e2e/run.sh --list                   the names
 #   e2e/run.sh --install                only install what is missing
 #   e2e/run.sh --program collector      the Go Collector in the agent's place: are the scenarios right?
+#   e2e/run.sh --python FILE            a Python program of ours with all that is installed: bench/prometheus.sh
 #
 # OTEL_AGENT_CACHE  where peers are kept, one folder for each version of what describes them (~/.cache/otel-agent)
 # E2E_AGENT         the binary under test; built with `cargo build --release` when not given
@@ -45,6 +46,9 @@ main() {
     E2E_AGENT=${CARGO_TARGET_DIR:-$root/target}/release/otel-agent
   fi
   export E2E_AGENT=${E2E_AGENT:-}
+  if [ "${1:-}" = --python ]; then
+    PYTHONDONTWRITEBYTECODE=1 exec "$python" "${@:2}"
+  fi
   cd "$here"
   PYTHONDONTWRITEBYTECODE=1 exec "$python" -m harness "$@"
 }

@@ -1,4 +1,5 @@
 """The scenarios, in the order in which they run."""
 
 from . import (  # noqa: F401
-    clients, collectors, delivery, k8sattributes, kubernetes, lifecycle, oracle, oracle_keys, oracle_validate, watching)
+    clients, collectors, delivery, k8sattributes, kubernetes, lifecycle, oracle, oracle_keys, oracle_validate, prometheus,
+    watching)

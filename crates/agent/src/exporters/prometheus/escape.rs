@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use super::labels::Pairs;
 use super::negotiate::Escaping;
 use crate::telemetry::exposition::text::is_classic_name;
 
@@ -31,6 +32,29 @@ pub(super) fn name(name: &str, escaping: Escaping) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// Labels as the client takes them, where some names are not classic. Two names may become one; their values are then
+/// joined, as those of two attributes with one name are. `None`: the labels can stay as they are.
+pub(super) fn labels<'a>(
+    sets: impl Iterator<Item = (&'a Pairs, bool)> + Clone,
+    escaping: Escaping,
+) -> Option<Vec<(String, String)>> {
+    if escaping == Escaping::AllowUtf8 || !sets.clone().any(|(_, odd)| odd) {
+        return None;
+    }
+    let mut labels: Vec<(String, String)> = Vec::new();
+    for (label, value) in sets.flat_map(|(pairs, _)| pairs.iter()) {
+        let label = name(label, escaping);
+        match labels.iter_mut().find(|(known, _)| *known == label) {
+            Some((_, joined)) => {
+                joined.push(';');
+                joined.push_str(value);
+            }
+            None => labels.push((label.into_owned(), value.to_owned())),
+        }
+    }
+    Some(labels)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +71,16 @@ mod tests {
         check("http.status_code", "http_dot_status__code", "U__http_2e_status__code", "http_status_code");
         check("größe", "gr____e", "U__gr_f6__df_e", "gr__e");
         check("2x", "__x", "U___32_x", "_x");
+    }
+
+    #[test]
+    fn labels_whose_names_become_one_are_joined() {
+        use crate::exporters::series::labels::Label;
+        let pairs = Pairs::new(&[Label::new("a.b", "1"), Label::new("a/b", "2"), Label::new("c", "3")]);
+        let set = || [(&pairs, true)].into_iter();
+        let joined = [("a_b".to_owned(), "1;2".to_owned()), ("c".to_owned(), "3".to_owned())];
+        assert_eq!(labels(set(), Escaping::Underscores), Some(joined.to_vec()));
+        assert_eq!(labels(set(), Escaping::Values).map(|labels| labels.len()), Some(3));
+        assert_eq!(labels(set(), Escaping::AllowUtf8), None);
     }
 }

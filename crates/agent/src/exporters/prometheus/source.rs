@@ -105,6 +105,7 @@ impl Base {
         (scope, schema_url): (&Scope<'_>, &str),
     ) -> Result<Base, BadName> {
         let mut template = LabelSet::default();
+        template.reserve_internal();
         resource::convert(&mut template, &rules.namer, &rules.conversion, attributes)?;
         rules.constant.iter().for_each(|(name, value)| template.set(name, value));
         source.identity.set_in(&mut template);

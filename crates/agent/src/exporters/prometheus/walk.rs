@@ -33,6 +33,14 @@ pub(super) struct Row {
     pub(super) span: Span,
 }
 
+impl Row {
+    /// Its labels, and whether some of their names are not classic.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (&Pairs, bool)> + Clone {
+        let of_base = (!self.whole).then_some((&self.base.pairs, self.base.odd));
+        [(&self.own, self.odd)].into_iter().chain(of_base)
+    }
+}
+
 /// A walk through the table.
 #[derive(Debug)]
 pub(super) struct Walk {

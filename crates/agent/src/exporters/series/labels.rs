@@ -27,6 +27,8 @@ pub struct LabelSet {
     set: Vec<Label>,
     /// Names that attributes may not have, beside those that are set: `le`.
     reserved: Vec<&'static str>,
+    /// Nor names that begin with `__`: `__name__` would be another metric's name.
+    keeps_internal: bool,
 }
 
 /// What an attribute's label is prefixed with when its name is taken.
@@ -53,6 +55,11 @@ impl LabelSet {
         self.reserved.push(name);
     }
 
+    /// Keeps names that begin with `__`, which are Prometheus' own.
+    pub fn reserve_internal(&mut self) {
+        self.keeps_internal = true;
+    }
+
     /// Adds the labels of another set. Attributes with the same key replace those that are here.
     pub fn extend(&mut self, other: &LabelSet) {
         for (label, key) in &other.attributes {
@@ -60,6 +67,7 @@ impl LabelSet {
         }
         other.set.iter().for_each(|label| self.set(&label.name, &label.value));
         self.reserved.extend(&other.reserved);
+        self.keeps_internal |= other.keeps_internal;
     }
 
     /// Adds the label of an attribute. The same key again replaces the value.
@@ -121,7 +129,8 @@ impl LabelSet {
     }
 
     fn rename_taken(&self, labels: &mut [Label]) {
-        let set = |name: &str| self.reserved.contains(&name) || self.set.iter().any(|label| label.name == name);
+        let is_kept = |name: &str| self.keeps_internal && name.starts_with("__") || self.reserved.contains(&name);
+        let set = |name: &str| is_kept(name) || self.set.iter().any(|label| label.name == name);
         for at in 0..labels.len() {
             if !set(&labels[at].name) {
                 continue;

@@ -87,6 +87,7 @@ pub fn scope(labels: &mut LabelSet, namer: &Namer, scope: &Scope<'_>, schema_url
 /// Nothing of a key is left as a name.
 pub fn target_info(namer: &Namer, identity: &Identity, resource: Attributes<'_>) -> Result<Vec<Label>, BadName> {
     let mut labels = LabelSet::default();
+    labels.reserve_internal();
     for attribute in resource.into_iter().filter(|attribute| !SERVICE_KEYS.contains(&attribute.key())) {
         labels.attribute(namer, attribute.key(), attribute.value().to_string())?;
     }

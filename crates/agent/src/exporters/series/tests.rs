@@ -151,6 +151,15 @@ fn a_name_can_be_kept_free_and_sets_can_be_joined() {
     assert_eq!(labels.finish(), expected.map(|(name, value)| Label::new(name, value)));
 }
 
+#[test]
+fn an_attribute_never_becomes_the_name_of_the_metric() {
+    let namer = namer(Strategy::UnderscoreEscapingWithSuffixes);
+    let mut labels = LabelSet::default();
+    labels.reserve_internal();
+    labels.attribute(&namer, "__name__", "mine".to_owned()).unwrap();
+    assert_eq!(labels.finish(), [Label::new("exported___name__", "mine")]);
+}
+
 fn attributes(pairs: &[(&str, &str)]) -> Vec<KeyValue> {
     let value = |text: &str| Some(AnyValue { value: Some(Any::StringValue(text.to_owned())) });
     pairs

@@ -6,7 +6,6 @@
 use super::super::escape;
 use super::super::exponential::{Exponential, Spans};
 use super::super::labels::{Pairs, push, varint};
-use super::super::negotiate::Escaping;
 use super::super::value::{Exemplar, Histogram, Summary, Value};
 use super::super::walk::{Head, Row};
 use super::{Style, text};
@@ -26,7 +25,7 @@ pub(super) struct Family {
 pub(super) fn targets<'a>(out: &mut Vec<u8>, style: Style, head: &Head, targets: impl Iterator<Item = &'a Pairs>) {
     let mut family = Family::new(style, head);
     for labels in targets {
-        family.labels(labels, true);
+        family.labels([(labels, true)].into_iter());
         family.inner.clear();
         double(&mut family.inner, 1, 1.0);
         bytes(&mut family.metric, GAUGE, &family.inner);
@@ -59,10 +58,7 @@ impl Family {
 
     /// Adds a series.
     pub(super) fn row(&mut self, row: &Row) {
-        self.labels(&row.own, row.odd);
-        if !row.whole {
-            self.labels(&row.base.pairs, row.base.odd);
-        }
+        self.labels(row.labels());
         self.inner.clear();
         let exemplars = row.exemplars.as_deref().unwrap_or_default();
         let (field, created) = match &row.value {
@@ -98,13 +94,10 @@ impl Family {
         self.end_metric();
     }
 
-    fn labels(&mut self, pairs: &Pairs, odd: bool) {
-        if odd && self.style.escaping != Escaping::AllowUtf8 {
-            for (name, value) in pairs.iter() {
-                push(&mut self.metric, &escape::name(name, self.style.escaping), value);
-            }
-        } else {
-            self.metric.extend_from_slice(pairs.packed());
+    fn labels<'a>(&mut self, sets: impl Iterator<Item = (&'a Pairs, bool)> + Clone) {
+        match escape::labels(sets.clone(), self.style.escaping) {
+            Some(labels) => labels.iter().for_each(|(name, value)| push(&mut self.metric, name, value)),
+            None => sets.for_each(|(pairs, _)| self.metric.extend_from_slice(pairs.packed())),
         }
     }
 

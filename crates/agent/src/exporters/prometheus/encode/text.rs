@@ -1,7 +1,7 @@
 //! The text formats: 0.0.4 and OpenMetrics 1.0.0.
 //!
 //! An exponential histogram has no form here; it is shown as a histogram with the one bucket that holds everything, which
-//! is what the Collector does. Exemplars are in OpenMetrics only.
+//! is what the Collector does, and without its exemplars. Exemplars are in OpenMetrics only.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,6 @@ use wire::view::Number;
 
 use super::super::escape;
 use super::super::labels::Pairs;
-use super::super::negotiate::Escaping;
 use super::super::value::{Exemplar, Value};
 use super::super::walk::{Head, Row};
 use super::Style;
@@ -23,6 +22,8 @@ struct Line<'a> {
     style: Style,
     head: &'a Head,
     row: &'a Row,
+    /// The labels, if they cannot stay as they are.
+    escaped: Option<Vec<(String, String)>>,
 }
 
 /// Writes help and type.
@@ -49,7 +50,8 @@ pub(super) fn targets<'a>(
     head(out, dialect, of);
     for labels in targets {
         let mut separator = open(out, &of.name, "");
-        pairs(out, &mut separator, labels, style.escaping, true);
+        let set = [(labels, true)].into_iter();
+        write_labels(out, &mut separator, set.clone(), escape::labels(set, style.escaping).as_deref());
         close(out, separator);
         out.push(b' ');
         text::number(out, dialect, 1.0);
@@ -59,7 +61,8 @@ pub(super) fn targets<'a>(
 
 /// Writes the lines of a series.
 pub(super) fn row(out: &mut Vec<u8>, dialect: Dialect, style: Style, head: &Head, row: &Row) {
-    let mut line = Line { out, dialect, style, head, row };
+    let escaped = escape::labels(row.labels(), style.escaping);
+    let mut line = Line { out, dialect, style, head, row, escaped };
     let exemplars = match (dialect, &row.exemplars) {
         (Dialect::OpenMetrics, Some(exemplars)) => &**exemplars,
         _ => &[],
@@ -71,7 +74,7 @@ pub(super) fn row(out: &mut Vec<u8>, dialect: Dialect, style: Style, head: &Head
             let (count, sum) = (histogram.count, histogram.sum);
             line.histogram(&buckets, count, sum, exemplars);
         }
-        Value::Exponential(histogram) => line.histogram(&[], histogram.count, histogram.sum, exemplars),
+        Value::Exponential(histogram) => line.histogram(&[], histogram.count, histogram.sum, &[]),
         Value::Summary(summary) => {
             for (quantile, value) in &summary.quantiles {
                 line.sample("", Some(("quantile", *quantile)), Said::Number(*value), None);
@@ -105,12 +108,9 @@ impl Line<'_> {
     }
 
     fn sample(&mut self, suffix: &str, extra: Option<(&str, f64)>, said: Said, exemplar: Option<&Exemplar>) {
-        let Line { out, dialect, style, head, row } = self;
+        let Line { out, dialect, style, head, row, escaped } = self;
         let mut separator = open(out, &head.name, suffix);
-        pairs(out, &mut separator, &row.own, style.escaping, row.odd);
-        if !row.whole {
-            pairs(out, &mut separator, &row.base.pairs, style.escaping, row.base.odd);
-        }
+        write_labels(out, &mut separator, row.labels(), escaped.as_deref());
         if let Some((name, value)) = extra {
             out.push(std::mem::replace(&mut separator, b','));
             out.extend_from_slice(name.as_bytes());
@@ -160,18 +160,28 @@ fn close(out: &mut Vec<u8>, separator: u8) {
     }
 }
 
-/// Writes labels; those that are not `odd` have classic names.
-fn pairs(out: &mut Vec<u8>, separator: &mut u8, pairs: &Pairs, escaping: Escaping, odd: bool) {
-    for (name, value) in pairs.iter() {
-        if odd {
-            text::label(out, separator, &escape::name(name, escaping), value);
-            continue;
+/// Writes labels: as they are, or as the client takes them.
+fn write_labels<'a>(
+    out: &mut Vec<u8>,
+    separator: &mut u8,
+    sets: impl Iterator<Item = (&'a Pairs, bool)>,
+    escaped: Option<&[(String, String)]>,
+) {
+    if let Some(labels) = escaped {
+        return labels.iter().for_each(|(name, value)| text::label(out, separator, name, value));
+    }
+    for (pairs, odd) in sets {
+        for (name, value) in pairs.iter() {
+            if odd {
+                text::label(out, separator, name, value);
+                continue;
+            }
+            out.push(std::mem::replace(separator, b','));
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b"=\"");
+            text::escaped(out, value, true);
+            out.push(b'"');
         }
-        out.push(std::mem::replace(separator, b','));
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"=\"");
-        text::escaped(out, value, true);
-        out.push(b'"');
     }
 }
 

@@ -65,7 +65,7 @@ class Measured:
     """A program with its series."""
 
     def __init__(self, kind: str, stack: ExitStack, folder: Path, options):
-        self.kind, self.shown = kind, ports.free()
+        self.kind, self.shown, self.own = kind, ports.free(), ports.free()
         config = folder / f"{kind}.yaml"
         ours = f"max_series: {options.series * 2}, max_series_bytes: 2GiB" if kind == "agent" else ""
         config.write_text(f"""
@@ -74,7 +74,7 @@ exporters: {{prometheus: {{endpoint: "127.0.0.1:{self.shown}", metric_expiration
 extensions: {{health_check: {{endpoint: "127.0.0.1:${{env:HEALTH_PORT}}"}}}}
 service:
   extensions: [health_check]
-  telemetry: {{metrics: {{readers: [{{pull: {{exporter: {{prometheus: {{host: 127.0.0.1, port: ${{env:METRICS_PORT}}}}}}}}}}]}}}}
+  telemetry: {{metrics: {{readers: [{{pull: {{exporter: {{prometheus: {{host: 127.0.0.1, port: {self.own}}}}}}}}}]}}}}
   pipelines: {{metrics: {{receivers: [otlp], exporters: [prometheus]}}}}
 """)
         self.program = stack.enter_context(Program(kind, [config], {"GOMAXPROCS": "1"} if kind == "collector" else {}))

@@ -1,4 +1,4 @@
-"""The books of a program: what it accepted must be what it sent, dropped with a reason, or still holds."""
+"""The books of a program: what it accepted must be what it sent, dropped with a reason, still holds, or keeps for later."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,11 @@ class Books:
     dropped: float
     held: float
     reasons: dict[str, float]
+    kept: float = 0
 
     @property
     def at_rest(self) -> bool:
-        return self.held == 0 and self.accepted == self.sent + self.dropped
+        return self.held == 0 and self.kept == 0 and self.accepted == self.sent + self.dropped
 
 
 def books(program: Program, signal: str) -> Books:
@@ -40,7 +41,8 @@ def books(program: Program, signal: str) -> Books:
         sent=samples.sum("otel_agent_ledger_sent_items", otel_signal=signal),
         dropped=sum(reasons.values()),
         held=samples.sum("otel_agent_ledger_held_items", otel_signal=signal),
-        reasons={reason: number for reason, number in reasons.items() if number})
+        reasons={reason: number for reason, number in reasons.items() if number},
+        kept=samples.sum("otel_agent_ledger_kept_items", otel_signal=signal))
 
 
 def assert_balanced(program: Program, **sent: int) -> None:
@@ -63,7 +65,7 @@ def assert_in_order(program: Program) -> None:
     for signal in otlp.SIGNALS:
         def settled() -> bool:
             found = books(program, signal)
-            return found.accepted == found.sent + found.dropped + found.held
+            return found.accepted == found.sent + found.dropped + found.held + found.kept
 
         until(settled, lambda: f"{signal}: {books(program, signal)} add up", seconds=5)
         assert not books(program, signal).reasons.get("unaccounted"), "items are unaccounted for"

@@ -6,6 +6,7 @@
 mod assembly;
 mod pages;
 mod retired;
+mod storages;
 
 use std::time::Duration;
 
@@ -163,6 +164,7 @@ impl Agent {
         self.assembly.close(grace).await;
         let (left, ()) = tokio::join!(self.assembly.drain(deadline), self.retired.drain(deadline));
         report_left(left);
+        report_kept(&self.identity.ledger);
         self.assembly.close_fetched(FETCHING).await;
         self.pages.close().await;
         info!("Shutdown complete.");
@@ -200,6 +202,13 @@ impl Agent {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.assembly.plan
+    }
+}
+
+fn report_kept(ledger: &Ledger) {
+    let kept: u64 = ledger.entries().iter().map(|line| line.kept).sum();
+    if kept > 0 {
+        info!(items = kept, "What could not be delivered stays in the journal. The next start sends it.");
     }
 }
 

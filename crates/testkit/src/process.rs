@@ -126,7 +126,7 @@ impl AgentProcess {
         Ok(self.metrics()?.iter().filter(|(name, _)| of(name)).map(|(_, value)| value).sum())
     }
 
-    /// Checks that every accepted item was sent, was dropped with a reason, or is held, and that none is unaccounted for.
+    /// Checks that every accepted item was sent, was dropped with a reason, is held, or is kept for later, and that none is unaccounted for.
     ///
     /// # Errors
     /// It does not balance; the error has the figures.
@@ -136,13 +136,13 @@ impl AgentProcess {
             let of = metrics.iter().filter(|(name, _)| name.starts_with(metric));
             of.map(|(_, value)| value).sum()
         };
-        let [accepted, sent, dropped, held] =
-            ["accepted", "sent", "dropped", "held"].map(|what| sum(&format!("otel_agent_ledger_{what}_items")));
+        let [accepted, sent, dropped, held, kept] =
+            ["accepted", "sent", "dropped", "held", "kept"].map(|what| sum(&format!("otel_agent_ledger_{what}_items")));
         let unaccounted: f64 =
             metrics.iter().filter(|(name, _)| name.contains("unaccounted")).map(|(_, value)| value).sum();
         ensure!(
-            accepted == sent + dropped + held && unaccounted == 0.0,
-            "accepted {accepted}, sent {sent}, dropped {dropped}, held {held}, unaccounted {unaccounted}"
+            accepted == sent + dropped + held + kept && unaccounted == 0.0,
+            "accepted {accepted}, sent {sent}, dropped {dropped}, held {held}, kept {kept}, unaccounted {unaccounted}"
         );
         Ok(())
     }
@@ -169,6 +169,14 @@ impl AgentProcess {
             ensure!(start.elapsed() < PATIENCE, "SIGTERM did not end it:\n{}", self.log()?);
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Ends it at once, without a chance to do anything (`kill -9`).
+    ///
+    /// # Errors
+    /// It has ended already.
+    pub fn kill(&self) -> Result<()> {
+        self.signal("-KILL")
     }
 
     fn signal(&self, signal: &str) -> Result<()> {

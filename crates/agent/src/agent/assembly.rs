@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use wire::Signal;
 
 use super::Identity;
+use super::storages::Storages;
 use crate::config::{Pipeline, Plan};
 use crate::exporters;
 use crate::extensions::Authenticators;
@@ -27,6 +28,7 @@ pub(super) struct Assembly {
     pub(super) plan: Plan,
     pipelines: Pipelines,
     authenticators: Authenticators,
+    storages: Storages,
     metrics: Metrics,
     /// Ends when the receivers close.
     patience: Patience,
@@ -50,13 +52,14 @@ impl Assembly {
         // One budget for the agent: the strictest limiter's, as memory is one.
         let marks = limiters.iter().map(|limiter| limiter.marks(total)).min_by_key(|marks| marks.soft);
         let kept_before = before.map(|before| &before.kept);
+        let storages = Storages::open(&plan, &identity.metrics, before.map(|before| &before.storages))?;
         let before = before.map(|before| before.pipelines.door().budget());
         let door = Door::new(marks.unwrap_or_else(|| Marks::by_default(total)).budget(before)).seen_by(&identity.who);
         let guards = limiters.iter().map(|limiter| limiter.guard(&door, total)).collect();
         // What is shown of these components ends with them, when another plan takes over.
         let metrics = identity.metrics.scoped();
         let kept = exporters::Kept::of(&plan.exporters, kept_before, &metrics);
-        let senders = senders(&plan, &authenticators, &kept, &metrics)?;
+        let senders = senders(&plan, &authenticators, &storages, &kept, &metrics)?;
         let patience = Patience::default();
         let mut workshop = Workshop {
             door: &door,
@@ -65,7 +68,9 @@ impl Assembly {
             patience: &patience,
             enrichers: HashMap::new(),
         };
-        let plans = plan.pipelines.iter().map(|pipeline| pipeline_plan(&plan, pipeline, &mut workshop));
+        let replayed = Storages::replayed(&plan);
+        let plans =
+            plan.pipelines.iter().chain(&replayed).map(|pipeline| pipeline_plan(&plan, pipeline, &mut workshop));
         let plans = plans.collect::<Result<Vec<_>>>()?;
         let enrichers = workshop.enrichers.into_values().collect();
         let pipelines = Pipelines::build(plans, senders, door, identity.ledger.clone(), &metrics)?;
@@ -73,6 +78,7 @@ impl Assembly {
             plan,
             pipelines,
             authenticators,
+            storages,
             metrics,
             patience,
             enrichers,
@@ -99,6 +105,8 @@ impl Assembly {
             // Nobody was told of these, so that nothing is under way.
             self.close(Duration::ZERO).await;
             self.close_fetched(Duration::ZERO).await;
+        } else {
+            self.storages.replay(&self.plan, &self.pipelines).await;
         }
         opened
     }
@@ -118,6 +126,7 @@ impl Assembly {
     /// Closes the receivers: requests under way have `grace` to end.
     pub(super) async fn close(&mut self, grace: Duration) {
         self.patience.end();
+        self.storages.stop();
         let stopping = std::mem::take(&mut self.receivers).into_iter().map(|(_, receiver)| receiver.stop(grace));
         join_all(stopping).await;
     }
@@ -135,7 +144,9 @@ impl Assembly {
 
     /// Sends what is held until the deadline; returns the items that were left.
     pub(super) async fn drain(&self, deadline: Instant) -> u64 {
-        self.pipelines.drain(deadline).await
+        let (left, ()) = tokio::join!(self.pipelines.drain(deadline), self.storages.stopped());
+        self.storages.flush().await;
+        left
     }
 
     /// Whether any payload is held: its permits are out until it is delivered or dropped.
@@ -170,6 +181,7 @@ impl Assembly {
 fn senders(
     plan: &Plan,
     authenticators: &Authenticators,
+    storages: &Storages,
     kept: &exporters::Kept,
     metrics: &Metrics,
 ) -> Result<Vec<Sender>> {
@@ -184,7 +196,7 @@ fn senders(
             let sender = config
                 .sender(id, pipeline.signal, &credentials, kept, metrics)
                 .with_context(|| format!("cannot build exporter `{id}`"))?;
-            senders.insert((id, pipeline.signal), sender);
+            senders.insert((id, pipeline.signal), sender.kept_in(storages.of(config)));
         }
     }
     Ok(senders.into_values().collect())

@@ -93,7 +93,8 @@ impl Component for Config {
     fn needs(&self) -> Needs {
         let file = |path: &String| HostPath { path: path.into(), writes: true, key: "output_paths" };
         let paths = self.output_paths.iter().flatten().filter(|path| !matches!(path.as_str(), "stdout" | "stderr"));
-        Needs { paths: paths.map(file).collect(), ..Needs::default() }
+        let extensions = super::needed_storage(&self.sending_queue).into_iter().collect();
+        Needs { paths: paths.map(file).collect(), extensions, ..Needs::default() }
     }
 }
 

@@ -30,10 +30,10 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use wire::Signal;
 
-use crate::component::components;
+use crate::component::{ExtensionNeed, Role, components};
 use crate::net::auth::Credentials;
-use crate::pipeline::Sender;
-use crate::settings::ComponentId;
+use crate::pipeline::{Sender, queue};
+use crate::settings::{ComponentId, Toggle};
 use crate::telemetry::Metrics;
 
 components! {
@@ -153,6 +153,12 @@ impl Config {
         };
         Ok(sender)
     }
+}
+
+/// The extension that a queue names to keep what it holds.
+fn needed_storage(queue: &Toggle<queue::Settings>) -> Option<ExtensionNeed> {
+    let id = queue.on()?.storage.clone()?;
+    Some(ExtensionNeed { id, role: Role::Storage, key: "sending_queue::storage" })
 }
 
 fn borrowed<'a>(labels: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {

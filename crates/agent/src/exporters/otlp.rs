@@ -21,7 +21,8 @@ use tokio::time::Instant;
 use crate::component::{ExtensionNeed, Role};
 use crate::net::auth::Credentials;
 use crate::net::tls::client::{ClientTls, Connector};
-use crate::settings::{ComponentId, Reader, Secret, settings};
+use crate::pipeline::queue;
+use crate::settings::{ComponentId, Reader, Secret, Toggle, settings};
 
 settings! {
     /// Who we are towards the backend.
@@ -32,14 +33,14 @@ settings! {
     }
 }
 
-/// What an exporter with this `auth` needs.
-pub(super) fn needed_extensions(auth: Option<&Auth>) -> Vec<ExtensionNeed> {
+/// What an exporter with this `auth` and this queue needs.
+pub(super) fn needed_extensions(auth: Option<&Auth>, queue: &Toggle<queue::Settings>) -> Vec<ExtensionNeed> {
     let need = |auth: &Auth| ExtensionNeed {
         id: auth.authenticator.clone(),
         role: Role::ClientAuthenticator,
         key: "auth::authenticator",
     };
-    auth.map(need).into_iter().collect()
+    auth.map(need).into_iter().chain(super::needed_storage(queue)).collect()
 }
 
 /// Headers that every request carries, and where to ask for those that change.

@@ -159,7 +159,7 @@ impl Component for Config {
     };
 
     fn needs(&self) -> Needs {
-        Needs { extensions: needed_extensions(self.auth.as_ref()), ..Needs::default() }
+        Needs { extensions: needed_extensions(self.auth.as_ref(), &self.sending_queue), ..Needs::default() }
     }
 }
 

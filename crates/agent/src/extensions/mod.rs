@@ -9,6 +9,9 @@ pub mod bearertokenauth;
 /// User name and password.
 pub mod basicauth;
 
+/// Keeps data on disk until it is sent.
+pub mod file_storage;
+
 mod reloaded;
 
 use std::collections::HashMap;
@@ -26,11 +29,11 @@ components! {
         HealthCheck(health_check::Config),
         BearerTokenAuth(bearertokenauth::Config),
         BasicAuth(basicauth::Config),
+        FileStorage(file_storage::Config),
     }
     not_yet {
         "zpages" => "remove it; the agent's own metrics and logs say what it does",
         "pprof" => "remove it; there is no Go runtime to profile",
-        "file_storage" => "remove it, and `sending_queue::storage` with it; queues are kept in memory",
         "healthcheckv2" => "use `health_check`",
         "memory_limiter" => "use the `memory_limiter` processor; it refuses before a body is read",
         "ack" => "remove it",
@@ -71,7 +74,7 @@ impl Authenticators {
 
     fn add(&mut self, id: &ComponentId, config: &Config) -> anyhow::Result<()> {
         match config {
-            Config::HealthCheck(_) => {}
+            Config::HealthCheck(_) | Config::FileStorage(_) => {}
             Config::BearerTokenAuth(config) => {
                 let token = Arc::new(bearertokenauth::BearerToken::open(config)?);
                 self.servers.insert(id.clone(), token.clone());

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use wire::Signal;
 
-use super::{Door, End, Entrance, Gather, Intake, Ledger, Process, Route, Segment, Sender};
+use super::journal::{Journal, Keeper, MOST_DESTINATIONS, Way};
+use super::{Door, End, Entrance, Gather, Intake, Ledger, Line, Process, Route, Segment, Sender};
 use crate::telemetry::{Metrics, table};
 
 /// One pipeline as it was configured, with its processors built.
@@ -43,6 +44,7 @@ struct Pipeline {
     receivers: Vec<String>,
     route: Route,
     entrance: Arc<Segment>,
+    exporters: Vec<Sender>,
     /// What holds, in the order of the flow.
     gathers: Vec<Arc<dyn Gather>>,
 }
@@ -76,7 +78,21 @@ impl Pipelines {
         if entrances.is_empty() {
             return None;
         }
-        Some(Intake::new(signal, self.door.clone(), entrances))
+        let keepers = keepers(self.pipelines.iter().filter(mine));
+        Some(Intake::new(signal, self.door.clone(), entrances).kept_by(keepers))
+    }
+
+    /// The ways by which what journals keep comes in again: pipelines with one exporter, which names a storage.
+    #[must_use]
+    pub fn ways(&self) -> Vec<Way> {
+        let way = |pipeline: &Pipeline| match (pipeline.exporters.as_slice(), pipeline.route.lines()) {
+            ([sender], [line]) => {
+                let (line, segment) = (Arc::clone(line), Arc::clone(&pipeline.entrance));
+                Some(Way { line, segment, journal: sender.journal()?.clone() })
+            }
+            _ => None,
+        };
+        self.pipelines.iter().filter_map(way).collect()
     }
 
     /// The ledger of these pipelines.
@@ -119,8 +135,8 @@ impl Pipeline {
         let exporters = plan.exporters.iter().map(sender).collect::<anyhow::Result<Vec<Sender>>>()?;
         let line = |id: &String| ledger.line(&plan.id, id, plan.signal);
         let route = Route::new(plan.exporters.iter().map(line).collect());
-        let (entrance, gathers) = chain(plan.steps, End::Exporters(exporters));
-        Ok(Pipeline { signal: plan.signal, receivers: plan.receivers, route, entrance, gathers })
+        let (entrance, gathers) = chain(plan.steps, End::Exporters(exporters.clone()));
+        Ok(Pipeline { signal: plan.signal, receivers: plan.receivers, route, entrance, exporters, gathers })
     }
 
     async fn drain(&self, deadline: Instant) -> u64 {
@@ -130,6 +146,26 @@ impl Pipeline {
         }
         left
     }
+}
+
+/// Who keeps what these pipelines take: one keeper for each journal that their exporters name, so that an arrival is in it
+/// once.
+fn keepers<'a>(pipelines: impl Iterator<Item = &'a Pipeline>) -> Vec<Keeper> {
+    let mut journals: Vec<(Journal, Vec<Arc<Line>>)> = Vec::new();
+    for pipeline in pipelines {
+        for (sender, line) in pipeline.exporters.iter().zip(pipeline.route.lines()) {
+            let Some(journal) = sender.journal() else { continue };
+            match journals.iter_mut().find(|(known, _)| known.is(journal)) {
+                Some((_, lines)) => lines.push(Arc::clone(line)),
+                None => journals.push((journal.clone(), vec![Arc::clone(line)])),
+            }
+        }
+    }
+    let in_records = |(journal, lines): (Journal, Vec<Arc<Line>>)| {
+        let of = |lines: &[Arc<Line>]| Keeper::new(journal.clone(), lines.to_vec());
+        lines.chunks(MOST_DESTINATIONS).map(of).collect::<Vec<Keeper>>()
+    };
+    journals.into_iter().flat_map(in_records).collect()
 }
 
 /// The segments of a pipeline, built from its end.

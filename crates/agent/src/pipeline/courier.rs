@@ -258,7 +258,9 @@ impl Courier {
         self.counts.send_failed.add(items);
         match failure {
             Failure::Stopped { .. } => {
-                self.left_behind.fetch_add(items, Relaxed);
+                // What the journal keeps is sent by the next start.
+                self.left_behind.fetch_add(batch.ticket.left_behind(), Relaxed);
+                return;
             }
             _ => tracing::error!(exporter = self.exporter, signal = %self.signal, error = failure.text(),
                 dropped_items = items, "Exporting failed. Dropping data."),

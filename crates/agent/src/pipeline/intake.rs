@@ -6,10 +6,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use smallvec::SmallVec;
 use wire::{Chain, Signal};
 
 use crate::telemetry::who::{Passed, Who};
 
+use super::journal::{Keeper, Kept};
 use super::{Arrival, Batch, Budget, Full, Hold, Refusal, Rejected, Route, Segment, Ticket};
 
 /// Lets data in while there is room. Clones are the same door.
@@ -28,6 +30,8 @@ pub struct Intake {
     signal: Signal,
     door: Door,
     entrances: Arc<[Entrance]>,
+    /// Keep what comes in for the exporters that name a storage.
+    keepers: Arc<[Keeper]>,
 }
 
 /// Where data enters one pipeline.
@@ -101,7 +105,12 @@ impl Intake {
     /// The way from one receiver into the pipelines of one signal.
     #[must_use]
     pub fn new(signal: Signal, door: Door, entrances: Vec<Entrance>) -> Intake {
-        Intake { signal, door, entrances: entrances.into() }
+        Intake { signal, door, entrances: entrances.into(), keepers: Arc::default() }
+    }
+
+    /// The same intake; these keep what comes in.
+    pub(super) fn kept_by(self, keepers: Vec<Keeper>) -> Intake {
+        Intake { keepers: keepers.into(), ..self }
     }
 
     /// What it takes.
@@ -137,24 +146,42 @@ impl Intake {
     }
 
     async fn enter(&self, arrival: Arrival) -> Result<(), Refusal> {
-        // The place of the journal: an arrival would be stored here, before anything else is done with it.
-        let Some((last, others)) = self.entrances.split_last() else { return Ok(()) };
+        let kept = self.keep(&arrival).await?;
         let Arrival { signal, bytes, items, origin, mut hold } = arrival;
-        let batch = |entrance: &Entrance, hold| {
-            let ticket = Ticket::offer(&entrance.route, items);
-            Batch { signal, body: Chain::from(bytes.clone()), ticket, origin: origin.clone(), hold }
+        // All tickets are made at once: should the sender hang up half-way, each says so to the journal.
+        let ticket = |entrance: &Entrance| Ticket::offer_kept(&entrance.route, items, kept.clone());
+        let mut tickets: SmallVec<[Ticket; 1]> = self.entrances.iter().map(ticket).collect();
+        drop(kept);
+        let (Some(last), Some((entrance, others))) = (tickets.pop(), self.entrances.split_last()) else {
+            return Ok(());
         };
+        let batch =
+            |ticket, hold| Batch { signal, body: Chain::from(bytes.clone()), ticket, origin: origin.clone(), hold };
         let mut refused = Vec::new();
-        for entrance in others {
-            let copy = batch(entrance, hold.share());
+        for (entrance, ticket) in others.iter().zip(tickets) {
+            let copy = batch(ticket, hold.share());
             refused.extend(entrance.segment.accept(copy).await.err());
         }
         let batch = batch(last, hold);
         drop((bytes, origin));
-        refused.extend(last.segment.accept(batch).await.err());
+        refused.extend(entrance.segment.accept(batch).await.err());
         match refused.into_iter().map(Rejected::refuse).reduce(Refusal::and) {
             None => Ok(()),
             Some(refusal) => Err(refusal),
+        }
+    }
+
+    /// Puts an arrival on disk, before anything else is done with it.
+    async fn keep(&self, arrival: &Arrival) -> Result<Option<Arc<Kept>>, Refusal> {
+        if self.keepers.is_empty() {
+            return Ok(None);
+        }
+        match Keeper::keep(&self.keepers, arrival).await {
+            Ok(kept) => Ok(Some(kept)),
+            Err(refusal) => {
+                self.entrances.iter().for_each(|entrance| Ticket::offer(&entrance.route, arrival.items).refused());
+                Err(refusal)
+            }
         }
     }
 }

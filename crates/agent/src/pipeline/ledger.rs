@@ -1,8 +1,8 @@
 //! The ledger: where every item that was accepted went.
 //!
 //! There is one [`Line`] for each exporter of each pipeline, and on each of them, at any time,
-//! accepted = sent + dropped + held. The metrics, the status page and the tests all read these lines. Items are moved
-//! along them by [`Ticket`](crate::pipeline::Ticket)s alone.
+//! accepted = sent + dropped + held + kept. Kept is what lies in the journal alone, for later. The metrics, the status page
+//! and the tests all read these lines. Items are moved along them by [`Ticket`](crate::pipeline::Ticket)s alone.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wire::Signal;
 
+use super::journal::Destination;
 use crate::telemetry::metrics::Sink;
 use crate::telemetry::{Metrics, table};
 
@@ -28,6 +29,7 @@ pub struct Line {
     refused: AtomicU64,
     sent: AtomicU64,
     held: AtomicU64,
+    kept: AtomicU64,
     dropped: [AtomicU64; Reason::ALL.len()],
 }
 
@@ -46,6 +48,8 @@ pub enum Reason {
     Filtered,
     /// The agent stopped before they could be delivered.
     Shutdown,
+    /// The journal cannot be read any more where they were kept.
+    Damaged,
     /// A fault of ours: they were lost track of. Always 0.
     Unaccounted,
 }
@@ -67,19 +71,22 @@ pub struct Entry {
     pub sent: u64,
     /// Items that are in the agent.
     pub held: u64,
+    /// Items that lie in the journal alone, to be sent later.
+    pub kept: u64,
     /// Items given up, by reason, in the order of [`Reason::ALL`].
     pub dropped: [u64; Reason::ALL.len()],
 }
 
 impl Reason {
     /// All reasons, in the order in which they are listed to people.
-    pub const ALL: [Reason; 7] = [
+    pub const ALL: [Reason; 8] = [
         Reason::Refused,
         Reason::RetriesExhausted,
         Reason::TooLarge,
         Reason::PartiallyRejected,
         Reason::Filtered,
         Reason::Shutdown,
+        Reason::Damaged,
         Reason::Unaccounted,
     ];
 
@@ -93,6 +100,7 @@ impl Reason {
             Reason::PartiallyRejected => "partially_rejected",
             Reason::Filtered => "filtered",
             Reason::Shutdown => "shutdown",
+            Reason::Damaged => "damaged",
             Reason::Unaccounted => "unaccounted",
         }
     }
@@ -179,6 +187,7 @@ impl Line {
             refused: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             held: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
             dropped: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
@@ -198,8 +207,14 @@ impl Line {
             refused: self.refused.load(Relaxed),
             sent: self.sent.load(Relaxed),
             held: self.held.load(Relaxed),
+            kept: self.kept.load(Relaxed),
             dropped: std::array::from_fn(|reason| self.dropped[reason].load(Relaxed)),
         }
+    }
+
+    /// The name of the line in journals.
+    pub(super) fn destination(&self) -> Destination {
+        Destination { pipeline: self.pipeline.clone(), exporter: self.exporter.clone() }
     }
 
     pub(super) fn accept(&self, items: u64) {
@@ -220,6 +235,35 @@ impl Line {
         self.dropped[reason as usize].fetch_add(items, Relaxed);
         self.held.fetch_sub(items, Relaxed);
     }
+
+    /// Items are left to the journal.
+    pub(super) fn keep(&self, items: u64) {
+        self.kept.fetch_add(items, Relaxed);
+        self.held.fetch_sub(items, Relaxed);
+    }
+
+    /// Items come back from the journal.
+    pub(super) fn take_back(&self, items: u64) {
+        self.held.fetch_add(items, Relaxed);
+        self.kept.fetch_sub(items, Relaxed);
+    }
+
+    /// Items that an earlier process has left in the journal are in the books from now on.
+    pub(super) fn take_over(&self, items: u64) {
+        self.kept.fetch_add(items, Relaxed);
+        self.accepted.fetch_add(items, Relaxed);
+    }
+
+    /// Items that are settled come back all the same, with others of their record.
+    pub(super) fn send_again(&self, items: u64) {
+        self.take_over(items);
+    }
+
+    /// Items cannot be read from the journal any more.
+    pub(super) fn lose(&self, items: u64) {
+        self.dropped[Reason::Damaged as usize].fetch_add(items, Relaxed);
+        self.kept.fetch_sub(items, Relaxed);
+    }
 }
 
 impl Entry {
@@ -232,6 +276,7 @@ impl Entry {
         sink.set(&table::LEDGER_ACCEPTED, &labels, self.accepted);
         sink.set(&table::LEDGER_SENT, &labels, self.sent);
         sink.set(&table::LEDGER_HELD, &labels, self.held);
+        sink.set(&table::LEDGER_KEPT, &labels, self.kept);
         for (reason, items) in self.dropped_by_reason() {
             let labels = [&labels[..], &[("reason", reason.name())]].concat();
             sink.set(&table::LEDGER_DROPPED, &labels, items);
@@ -255,10 +300,11 @@ impl Entry {
         self.dropped.iter().sum()
     }
 
-    /// True if every accepted item is sent, dropped for a reason, or held.
+    /// True if every accepted item is sent, dropped for a reason, held, or kept for later.
     #[must_use]
     pub fn balances(&self) -> bool {
-        self.accepted == self.sent + self.dropped_in_all() + self.held && self.dropped(Reason::Unaccounted) == 0
+        self.accepted == self.sent + self.dropped_in_all() + self.held + self.kept
+            && self.dropped(Reason::Unaccounted) == 0
     }
 }
 

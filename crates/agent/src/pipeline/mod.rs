@@ -15,6 +15,9 @@ pub mod ticket;
 /// Saying no to a sender.
 pub mod refusal;
 
+/// What is acknowledged is on disk.
+pub mod journal;
+
 /// The door.
 pub mod intake;
 

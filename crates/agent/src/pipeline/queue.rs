@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 
 use super::{Batch, Refusal, Stop};
-use crate::settings::{GoDuration, Reader, Toggle, settings, words};
+use crate::settings::{ComponentId, GoDuration, Reader, Toggle, settings, words};
 
 settings! {
     /// What waits in memory between the pipelines and the destination.
@@ -21,11 +21,12 @@ settings! {
         pub block_on_overflow: bool = false,
         /// Answers the sender only after the destination has answered.
         pub wait_for_result: bool = false,
+        /// Id of a `file_storage` extension, which must also stand in `service::extensions`: what is acknowledged is on disk
+        /// before, and stays there until this exporter has sent it or given it up. It also lies in memory while it waits, so
+        /// `queue_size` and the memory budget bound it as they do without.
+        pub storage: Option<ComponentId> = None,
         /// Joins requests in the queue before they are sent.
         pub batch: Toggle<Batching> = Toggle::Off,
-    }
-    unsupported {
-        "storage" => "remove it; the queue in memory is drained on stop, the journal on disk is still to come"
     }
     check Settings::check
 }
@@ -85,6 +86,10 @@ impl Settings {
         }
         if self.queue_size == 0 {
             cx.error_at("queue_size", "`queue_size` must be positive", "");
+        }
+        if self.wait_for_result && self.storage.is_some() {
+            let what = "`wait_for_result` is not supported with a persistent queue configured with `storage`";
+            cx.error_at("wait_for_result", what, "remove it; what is acknowledged is on disk");
         }
         let Some(batch) = self.batch.on() else { return };
         if batch.sizer(self.sizer).counts_as(self.sizer) && batch.min_size > self.queue_size {

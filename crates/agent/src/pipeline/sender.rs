@@ -8,6 +8,7 @@ use wire::{Limits, Signal};
 
 use super::courier::{Counts, Courier, Effort};
 use super::deliver::DynDeliver;
+use super::journal::Journal;
 use super::queue::{self, Entry, Overflow, Queue, Sizer};
 use super::queue_batch::Batcher;
 use super::{Batch, Code, Deliver, Refusal, Rejected, Stop, apart, retry};
@@ -27,7 +28,11 @@ pub struct Policy {
 
 /// The way to one exporter for one signal. Clones are the same sender.
 #[derive(Clone)]
-pub struct Sender(Arc<Inner>);
+pub struct Sender {
+    inner: Arc<Inner>,
+    /// What keeps its data.
+    journal: Option<Journal>,
+}
 
 struct Inner {
     courier: Arc<Courier>,
@@ -83,19 +88,31 @@ impl Sender {
         if let Some(queued) = &queued {
             queued.show_size(metrics);
         }
-        Sender(Arc::new(Inner { courier, queued }))
+        Sender { inner: Arc::new(Inner { courier, queued }), journal: None }
+    }
+
+    /// The same sender; its data is kept in this journal until it has answered.
+    #[must_use]
+    pub fn kept_in(self, journal: Option<Journal>) -> Sender {
+        Sender { journal, ..self }
+    }
+
+    /// What keeps its data.
+    #[must_use]
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
     }
 
     /// The exporter's id.
     #[must_use]
     pub fn exporter(&self) -> &str {
-        &self.0.courier.exporter
+        &self.inner.courier.exporter
     }
 
     /// What it takes.
     #[must_use]
     pub fn signal(&self) -> Signal {
-        self.0.courier.signal
+        self.inner.courier.signal
     }
 
     /// Takes a batch. One that is in our custody already waits for room; one that a sender still has is refused when
@@ -104,25 +121,25 @@ impl Sender {
     /// # Errors
     /// It was not taken or, where the sender waits for the result, not delivered. Only an offer ever comes back.
     pub async fn accept(&self, batch: Batch) -> Result<(), Rejected> {
-        match &self.0.queued {
-            None => self.0.courier.send(batch).await.map_err(Rejected::settled),
+        match &self.inner.queued {
+            None => self.inner.courier.send(batch).await.map_err(Rejected::settled),
             Some(queued) => queued.accept(batch).await,
         }
     }
 
     /// Begins the end: retry is switched off, so that everything gets one attempt more, until the deadline.
     pub fn stop(&self, deadline: tokio::time::Instant) {
-        self.0.courier.stop.begin(deadline);
+        self.inner.courier.stop.begin(deadline);
     }
 
     /// Takes no more and waits until everything is delivered or given up, which is at the deadline given to
     /// [`Sender::stop`] at the latest. Returns how many items were left behind.
     pub async fn drain(&self) -> u64 {
-        if let Some(queued) = &self.0.queued {
+        if let Some(queued) = &self.inner.queued {
             queued.queue.close();
             queued.queue.until_empty().await;
         }
-        let courier = &self.0.courier;
+        let courier = &self.inner.courier;
         tokio::select! {
             () = courier.deliver.close() => {}
             () = courier.stop.passed() => {}

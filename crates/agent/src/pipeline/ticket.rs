@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::journal::Kept;
 use super::ledger::{Line, Reason};
 
 /// The items of one batch by ledger line, in the order in which they lie in the body.
@@ -32,6 +33,8 @@ struct Run {
     route: Route,
     items: usize,
     accepted: bool,
+    /// The arrival that they are part of, if a journal keeps it.
+    kept: Option<Arc<Kept>>,
 }
 
 impl Route {
@@ -65,7 +68,22 @@ impl Route {
 impl Ticket {
     /// An offer of `items` on their way along `route`.
     pub fn offer(route: &Route, items: usize) -> Ticket {
-        let run = Run { route: route.clone(), items, accepted: false };
+        Ticket::of(Run { route: route.clone(), items, accepted: false, kept: None })
+    }
+
+    /// The same, of an arrival that a journal keeps.
+    pub(super) fn offer_kept(route: &Route, items: usize, kept: Option<Arc<Kept>>) -> Ticket {
+        Ticket::of(Run { route: route.clone(), items, accepted: false, kept })
+    }
+
+    /// For items that come back from the journal: they are in our custody already.
+    pub(super) fn taken_back(route: &Route, items: usize, kept: Arc<Kept>) -> Ticket {
+        let run = Run { route: route.clone(), items, accepted: true, kept: Some(kept) };
+        run.each(Line::take_back);
+        Ticket::of(run)
+    }
+
+    fn of(run: Run) -> Ticket {
         Ticket { runs: SmallVec::from_buf([run]) }
     }
 
@@ -112,6 +130,24 @@ impl Ticket {
         self.settle(|line, items| line.drop(items, reason));
     }
 
+    /// The agent stops before they could be delivered: what a journal keeps is left to it, the rest is given up. Returns
+    /// how many items are lost to one of their exporters at least.
+    pub fn left_behind(mut self) -> u64 {
+        self.accept();
+        let mut lost = 0;
+        for run in self.runs.drain(..) {
+            let items = run.items as u64;
+            let leave = |line: &Arc<Line>| run.kept.as_ref().is_some_and(|kept| kept.leave(line, items));
+            let mut whole = true;
+            for line in run.route.lines().iter().filter(|line| !leave(line)) {
+                Line::drop(line, items, Reason::Shutdown);
+                whole = false;
+            }
+            lost += if whole { 0 } else { items };
+        }
+        lost
+    }
+
     /// Gives up `items` of them (all, if there are fewer); the ticket stands for the rest.
     pub fn drop_some(&mut self, items: usize, reason: Reason) {
         let rest = self.split_off(items);
@@ -122,9 +158,9 @@ impl Ticket {
     pub fn refused(mut self) {
         for run in self.runs.drain(..) {
             if run.accepted {
-                run.each(|line, items| line.drop(items, Reason::Refused));
+                run.settle(|line, items| line.drop(items, Reason::Refused));
             } else {
-                run.each(Line::refuse);
+                run.settle(Line::refuse);
             }
         }
     }
@@ -136,7 +172,7 @@ impl Ticket {
         for run in std::mem::take(&mut self.runs) {
             let here = run.items.min(items.saturating_sub(before));
             before += run.items;
-            self.push(Run { route: run.route.clone(), items: here, accepted: run.accepted });
+            self.push(Run { route: run.route.clone(), items: here, accepted: run.accepted, kept: run.kept.clone() });
             rest.push(Run { items: run.items - here, ..run });
         }
         rest
@@ -156,7 +192,8 @@ impl Ticket {
         let towards = |exporter: usize| {
             let run = |run: &Run| {
                 let line = run.route.lines().get(exporter)?;
-                Some(Run { route: Route::One(Arc::clone(line)), items: run.items, accepted: run.accepted })
+                let (route, kept) = (Route::One(Arc::clone(line)), run.kept.clone());
+                Some(Run { route, items: run.items, accepted: run.accepted, kept })
             };
             Ticket { runs: runs.iter().filter_map(run).collect() }
         };
@@ -166,13 +203,13 @@ impl Ticket {
     fn push(&mut self, run: Run) {
         match self.runs.last_mut() {
             _ if run.items == 0 => {}
-            Some(last) if last.accepted == run.accepted && last.route.is(&run.route) => last.items += run.items,
+            Some(last) if last.is_like(&run) => last.items += run.items,
             _ => self.runs.push(run),
         }
     }
 
     fn settle(&mut self, end: impl Fn(&Line, u64)) {
-        self.runs.drain(..).for_each(|run| run.each(&end));
+        self.runs.drain(..).for_each(|run| run.settle(&end));
     }
 }
 
@@ -180,17 +217,35 @@ impl Run {
     fn each(&self, end: impl Fn(&Line, u64)) {
         self.route.lines().iter().for_each(|line| end(line, self.items as u64));
     }
+
+    /// The end for good: a journal need not keep them any more.
+    fn settle(&self, end: impl Fn(&Line, u64)) {
+        self.each(end);
+        if let Some(kept) = &self.kept {
+            self.route.lines().iter().for_each(|line| kept.settle(line, self.items as u64));
+        }
+    }
+
+    fn is_like(&self, other: &Run) -> bool {
+        let same_arrival = match (&self.kept, &other.kept) {
+            (None, None) => true,
+            (Some(one), Some(two)) => Arc::ptr_eq(one, two),
+            _ => false,
+        };
+        same_arrival && self.accepted == other.accepted && self.route.is(&other.route)
+    }
 }
 
 impl Drop for Ticket {
-    /// An offer that is let go was never answered with yes (its sender hung up): it counts as refused.
+    /// An offer that is let go was never answered with yes (its sender hung up): it counts as refused. What was accepted and
+    /// is let go stays in the journal, if it is there: the next start sends it.
     fn drop(&mut self) {
         for run in self.runs.drain(..) {
             if run.accepted {
                 run.each(|line, items| line.drop(items, Reason::Unaccounted));
                 tracing::error!(items = run.items, lines = ?run.route.lines(), "Items were lost track of.");
             } else {
-                run.each(Line::refuse);
+                run.settle(Line::refuse);
             }
         }
     }

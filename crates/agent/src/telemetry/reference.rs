@@ -33,7 +33,7 @@ Items are spans, metric points or log records. Counters of failures are present 
 them always has an answer. Besides the tables below there are `target_info`, whose labels name this agent, and
 `promhttp_metric_handler_errors_total`, which is always 0.
 
-The ledger balances at any moment: `accepted = sent + dropped + held`, for each pipeline, exporter and signal.
+The ledger balances at any moment: `accepted = sent + dropped + held + kept`, for each pipeline, exporter and signal.
 ";
 
 fn write_row(page: &mut String, metric: &Metric) {

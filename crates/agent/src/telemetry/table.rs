@@ -158,7 +158,7 @@ table! {
     "Ledger" {
         per signal {}
         LEDGER_ACCEPTED: Counter Basic "otel_agent_ledger_accepted_items" "{items}" ["pipeline", "exporter", "otel_signal"]
-            "Number of items taken for this exporter. Always accepted = sent + dropped + held.";
+            "Number of items taken for this exporter. Always accepted = sent + dropped + held + kept.";
         LEDGER_SENT: Counter Basic "otel_agent_ledger_sent_items" "{items}" ["pipeline", "exporter", "otel_signal"]
             "Number of items that the exporter's destination took.";
         LEDGER_DROPPED: Counter Basic "otel_agent_ledger_dropped_items" "{items}"
@@ -166,6 +166,28 @@ table! {
             "Number of items that were given up, by reason.";
         LEDGER_HELD: Gauge Basic "otel_agent_ledger_held_items" "{items}" ["pipeline", "exporter", "otel_signal"]
             "Number of items between the door and the destination right now.";
+        LEDGER_KEPT: Gauge Basic "otel_agent_ledger_kept_items" "{items}" ["pipeline", "exporter", "otel_signal"]
+            "Number of items that lie in the journal alone, to be sent later.";
+    }
+
+    "Journal" {
+        per signal {}
+        JOURNAL_BYTES: Gauge Basic "otel_agent_journal_bytes" "By" ["storage"]
+            "Bytes of the journal on disk.";
+        JOURNAL_LIMIT: Gauge Basic "otel_agent_journal_limit_bytes" "By" ["storage"]
+            "Bytes that the journal may take on disk; above it senders are told to wait.";
+        JOURNAL_RECORDS: Gauge Basic "otel_agent_journal_records" "{requests}" ["storage"]
+            "Number of requests in the journal that an exporter has not answered yet.";
+        JOURNAL_SYNCS: Counter Normal "otel_agent_journal_syncs" "{times}" ["storage"]
+            "Number of times the journal was made to survive a power failure.";
+        JOURNAL_REPLAYED: Counter Basic "otel_agent_journal_replayed_items" "{items}" ["storage"]
+            "Number of items that were read back to be sent. After a crash some of them may have been sent before.";
+        JOURNAL_REFUSED: Counter Basic "otel_agent_journal_refused_items" "{items}" ["storage", "reason"]
+            "Number of items that the journal did not take, by reason: full or disk. The sender was told.";
+        JOURNAL_CUT: Counter Basic "otel_agent_journal_cut_bytes" "By" ["storage"]
+            "Bytes that were cut off the end of the journal because they were not written whole.";
+        JOURNAL_SKIPPED: Counter Basic "otel_agent_journal_skipped_bytes" "By" ["storage"]
+            "Bytes in the journal that were left out because they are damaged.";
     }
 
     "Who sends what" {

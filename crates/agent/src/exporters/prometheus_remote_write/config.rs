@@ -310,6 +310,6 @@ impl Component for Config {
     };
 
     fn needs(&self) -> Needs {
-        Needs { extensions: needed_extensions(self.auth()), ..Needs::default() }
+        Needs { extensions: needed_extensions(self.auth(), &Toggle::Off), ..Needs::default() }
     }
 }

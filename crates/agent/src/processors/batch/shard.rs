@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use wire::Limits;
 
 use super::Config;
-use crate::pipeline::{Batch, Joiner, Reason, Refusal, Rejected, Segment};
+use crate::pipeline::{Batch, Joiner, Refusal, Rejected, Segment};
 use crate::telemetry::{Counter, Gauge, Histogram, Metrics, table};
 
 /// So many finished batches may wait for what follows to take them; then new data is refused, and stays with its sender.
@@ -211,11 +211,12 @@ impl Shard {
             batch = *back;
             let again = Instant::now() + OFFERED_AGAIN;
             if self.lock().deadline.is_some_and(|deadline| deadline < again) {
-                let items = batch.items() as u64;
-                tracing::error!(error = %rejected.refusal, dropped_items = items,
-                    "Not delivered before the agent stopped. Dropping data.");
-                batch.ticket.dropped(Reason::Shutdown);
-                return items;
+                let lost = batch.ticket.left_behind();
+                if lost > 0 {
+                    tracing::error!(error = %rejected.refusal, dropped_items = lost,
+                        "Not delivered before the agent stopped. Dropping data.");
+                }
+                return lost;
             }
             sleep_until(again).await;
         }

@@ -150,8 +150,12 @@ fn settings_are_checked_in_the_words_of_the_collector() {
         "batch::partition::metadata_keys: duplicate entry in metadata_keys: \"a\" (case-insensitive)",
     );
     check("batch: {max_size: 5}", "batch::max_size: `max_size` must be greater than or equal to `min_size`");
-    let refused = read_text::<queue::Settings>("storage: file_storage").unwrap_err();
-    assert!(refused.contains("the Collector has the key `storage`") && refused.contains("journal"), "{refused}");
+    check("storage: file_storage", "");
+    check(
+        "{storage: file_storage, wait_for_result: true}",
+        "wait_for_result: `wait_for_result` is not supported with a persistent queue configured with `storage`; remove it; \
+         what is acknowledged is on disk",
+    );
 }
 
 #[tokio::test(start_paused = true)]

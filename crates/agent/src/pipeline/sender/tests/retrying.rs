@@ -7,7 +7,7 @@ async fn tries_again_with_growing_waits_until_it_gives_up() {
         .sender(&policy("", "initial_interval: 1s, multiplier: 2, max_interval: 4s, max_elapsed_time: 10s"), &fake);
     let start = Instant::now();
     sender.accept(bench.offer(0..5)).await.unwrap();
-    sender.0.queued.as_ref().unwrap().queue.until_empty().await;
+    sender.inner.queued.as_ref().unwrap().queue.until_empty().await;
     // After 1, 2 and 4 s; the next 4 s would end after 10.
     assert_eq!((fake.attempts().len(), start.elapsed().as_secs()), (4, 7));
     assert_eq!(bench.settled().dropped(Reason::RetriesExhausted), 5);

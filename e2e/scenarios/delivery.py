@@ -1,6 +1,9 @@
 """A backend that is down, busy, slow or picky: nothing that was accepted may be lost, and nothing may come twice."""
 
 import functools
+import itertools
+import tempfile
+import threading
 import time
 
 import grpc
@@ -175,6 +178,58 @@ def unresolvable(run: Run) -> None:
     assert program.healthy()
 
 
+def journal_kill(run: Run) -> None:
+    """kill -9 while clients send and the backend is down, three times: everything acknowledged arrives, also what was in
+    a batch that was not full yet. What comes twice is among what was read back, and counted."""
+    backend = run.open(Backend())
+    between = run.open(Relay(backend.grpc_port, up=False))
+    folder = run.open(tempfile.TemporaryDirectory(prefix="e2e-journal-"))
+    accepted: dict[str, set[int]] = {name: set() for name in otlp.SIGNALS}
+    numbers = itertools.count(0, 10)
+
+    def client(program) -> None:
+        sender = send.Client(program.port("GRPC"))
+        for at in numbers:
+            for name in otlp.SIGNALS:
+                try:
+                    sender.export(name, generate.request(name, at, 10))
+                except grpc.RpcError:
+                    return sender.close()
+                accepted[name].update(range(at, at + 10))
+
+    for life in range(3):
+        program = run.start(["journal.yaml"], {
+            **backend.env, "BACKEND_GRPC_PORT": between.port, "STORAGE": folder})
+        clients = [threading.Thread(target=client, args=(program,), daemon=True) for _ in range(4)]
+        for one in clients:
+            one.start()
+        if life == 1:
+            between.restore()
+        time.sleep(0.5 + 0.3 * life)
+        program.kill()
+        for one in clients:
+            one.join(15)
+        between.cut()
+    assert all(len(items) > 100 for items in accepted.values()), "hardly anything was sent"
+    before = {name: backend.count(name) for name in otlp.SIGNALS}
+    between.restore()
+    program = run.start(["journal.yaml"], {
+        **backend.env, "BACKEND_GRPC_PORT": between.port, "STORAGE": folder})
+
+    def missing(name: str) -> set[int]:
+        return accepted[name] - {item.attributes["seq"] for item in backend.items(name)}
+
+    lost = lambda: {name: len(missing(name)) for name in otlp.SIGNALS}  # noqa: E731
+    until(lambda: not any(lost().values()),
+          lambda: f"everything acknowledged arrives; of {[len(a) for a in accepted.values()]} these are missing: {lost()}", 20)
+    if program.kind == "agent":
+        until(lambda: program.samples().sum("otel_agent_journal_records") == 0, "the journal is empty")
+        again = sum(backend.count(name) - before[name] for name in otlp.SIGNALS)
+        replayed = program.samples().sum("otel_agent_journal_replayed_items")
+        assert again == replayed, f"{again} items came after the last start, {replayed} were read back"
+        ledger.assert_balanced(program)
+
+
 for _exporter in EXPORTERS:
     add(f"delivery/backend down then up {_exporter}", functools.partial(down_then_up, _exporter))
     add(f"delivery/backend unavailable {_exporter}", functools.partial(unavailable_for_a_while, _exporter))
@@ -187,4 +242,5 @@ for _exporter in EXPORTERS:
         agent_only="it drops the whole batch")
 add("delivery/batches are bounded by bytes", bounded_by_bytes, agent_only="it bounds batches by items only")
 add("delivery/memory is bounded", memory_bounded, 120, agent_only="its limiter looks at the heap once a second")
+add("delivery/journal-kill", journal_kill, 120, agent_only="what its batch processor holds is in memory alone, and is lost")
 add("delivery/endpoint does not resolve", unresolvable, agent_only="its error does not name the host")

@@ -2,9 +2,9 @@
 //!
 //! It stands at the door. An arrival is one record, written before anything else is done with it; the sender is told yes
 //! only after that. Each exporter that names the storage finishes its part of the record through the tickets of the
-//! batches that the arrival became part of ([`Kept`]), so that joining and dividing change nothing. What is left when the
-//! agent stops or dies is read back at the next start and goes through the pipelines again ([`Replay`]). Why it is built
-//! like this is written in decision 7.
+//! batches that the arrival became part of, so that joining and dividing change nothing. What is left when the agent stops
+//! or dies is read back at the next start and goes through the pipelines again. Why it is built like this is written in
+//! decision 7.
 
 /// Bytes on disk.
 mod format;

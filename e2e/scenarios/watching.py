@@ -351,7 +351,7 @@ def pods(run: Run) -> None:
         total = prometheus.value('sum(fastapi_custom_requests_total{endpoint="/items"})')
         assert total == sum(pod.asked for pod in PODS), total
     assert scraping.value('count(up{job="otel-agent"} == 1)') == 2
-    assert scraping.value("sum(otelcol_otelsvc_k8s_pod_table_size)") == len(PODS)
+    assert scraping.value("sum(otelcol_k8s_watcher_pod_cache_size)") == len(PODS)
     check_rules(scraping)
     check_dashboard(scraping, "Pods not found, by reason")
     for pod in PODS:

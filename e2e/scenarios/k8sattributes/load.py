@@ -49,7 +49,7 @@ def load(run: Run) -> None:
     real = [shape(request) for request in proxy.requests if request.query.get("fieldSelector", "").endswith(f"={nodes[0]}")]
     assert real == [shape(request) for request in simulated.requests], (real, simulated.requests)
     # an event goes to the agent of its node alone
-    updates = lambda: [program.samples().sum("otelcol_otelsvc_k8s_pod_updated") for program in programs]  # noqa: E731
+    updates = lambda: [program.samples().sum("otelcol_k8s_watcher_pod_updated") for program in programs]  # noqa: E731
     quiet = updates()
     plane.api.patch("Pod", "pod-0-0", {"metadata": {"labels": {"app": "shop"}}})
     plane.api.patch_status("Pod", "pod-0-0", {"phase": "Running", "podIPs": [{"ip": "127.72.0.10"}, {"ip": "fd00::72"}]})

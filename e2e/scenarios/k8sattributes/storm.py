@@ -160,7 +160,7 @@ def judged(storm: Storm, senders: Senders, backend: Backend) -> str:
 def settle(program: Program, plane: ControlPlane, node: str) -> None:
     """Waits until the agent knows as many pods as the API server has on the node."""
     expected = len(plane.api.items("Pod", fieldSelector=f"spec.nodeName={node}"))
-    known = lambda: program.samples().sum("otelcol_otelsvc_k8s_pod_table_size")  # noqa: E731
+    known = lambda: program.samples().sum("otelcol_k8s_watcher_pod_cache_size")  # noqa: E731
     until(lambda: known() == expected, lambda: f"{known()} pods are known of {expected} on {node}", 10 * PATIENCE)
 
 

@@ -88,4 +88,4 @@ def wrong_node(run: Run) -> None:
     backend = run.open(Backend())
     program = start(run, backend, account.kubeconfig, {}, "no-such-node")
     assert send(program, backend, "127.0.0.1").resource == {}
-    assert program.samples().sum("otelcol_otelsvc_k8s_pod_table_size") == 0
+    assert program.samples().sum("otelcol_k8s_watcher_pod_cache_size") == 0

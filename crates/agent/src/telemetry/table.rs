@@ -218,13 +218,13 @@ table! {
 
     "Kubernetes" {
         per signal {}
-        K8S_POD_TABLE_SIZE: Gauge Basic "otelcol_otelsvc_k8s_pod_table_size" "{pods}" []
+        K8S_POD_TABLE_SIZE: Gauge Basic "otelcol_k8s_watcher_pod_cache_size" "{pods}" []
             "Number of pods that are known and have not ended.";
-        K8S_POD_ADDED: Counter Basic "otelcol_otelsvc_k8s_pod_added" "{pods}" []
+        K8S_POD_ADDED: Counter Basic "otelcol_k8s_watcher_pod_added" "{pods}" []
             "Number of pods that became known.";
-        K8S_POD_UPDATED: Counter Basic "otelcol_otelsvc_k8s_pod_updated" "{pods}" []
+        K8S_POD_UPDATED: Counter Basic "otelcol_k8s_watcher_pod_updated" "{pods}" []
             "Number of changes of pods that were known.";
-        K8S_POD_DELETED: Counter Basic "otelcol_otelsvc_k8s_pod_deleted" "{pods}" []
+        K8S_POD_DELETED: Counter Basic "otelcol_k8s_watcher_pod_deleted" "{pods}" []
             "Number of pods that ended.";
         KUBERNETES_REQUESTS: Counter Basic "otel_agent_kubernetes_requests" "{requests}" ["resource", "verb", "code"]
             "Number of requests to the API server or kubelet, by HTTP status; `none` where no answer came.";

@@ -1,7 +1,7 @@
 //! `prometheus`: shows metrics to Prometheus, which fetches them.
 //!
-//! Requests are read in place into a table of series ([`table`]); what is fetched is written from it, part by part
-//! ([`encode`]). The table outlives a reload that leaves the exporter's settings as they are.
+//! Requests are read in place into a table of series (`table`); what is fetched is written from it, part by part
+//! (`encode`). The table outlives a reload that leaves the exporter's settings as they are.
 
 mod belonging;
 mod config;

@@ -2,8 +2,8 @@
 //! has, and what its data points say.
 //!
 //! The rules are those of OpenTelemetry's specification for Prometheus in the form in which the Collector 0.161 has
-//! them. Nothing here knows a wire format: [`points`] reads the request in place, [`names`] and [`labels`] say what a
-//! series is called, [`resource`] what of the resource and the scope goes to each of its series.
+//! them. Nothing here knows a wire format: `points` reads the request in place, `names` and `labels` say what a
+//! series is called, `resource` what of the resource and the scope goes to each of its series.
 
 /// Which resource attributes become labels of every series: settings and matching.
 pub mod conversion;

@@ -83,7 +83,7 @@ impl State {
         let name = name.map_err(|_| Refusal::Invalid)?;
         let report = |conflict, existing: String| {
             let new = format!("{} {} from {}", shape.kind.name(), described(metric), base.source.name);
-            Report { conflict, family: name.clone(), existing, new }
+            Report { conflict, family: name.clone(), existing, new, times: 1 }
         };
         if let Some((id, family)) = self.names.get(name.as_str()).and_then(|id| Some((*id, self.families.get(id)?))) {
             let existing = || format!("{} {} from {}", family.kind.name(), family.metric, family.by);

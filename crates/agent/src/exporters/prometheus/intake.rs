@@ -350,8 +350,8 @@ impl State {
             && is_less(&value, &series.value)
             && (span.start, base.id) == (series.span.start, series.writer)
         {
-            let (existing, new) = (format!("{:?}", series.value), format!("{value:?}"));
-            tally.report(Conflict::Decrease, stream, base, existing, new);
+            let family = || format!("{} from {}", stream.metric.name(), base.source.name);
+            tally.report(Conflict::Decrease, family, || (format!("{:?}", series.value), format!("{value:?}")));
         }
         let grown = value.size().saturating_sub(series.value.size());
         if grown > 0 && self.bytes.saturating_add(grown) > table.rules.max_bytes {
@@ -365,8 +365,8 @@ impl State {
             let other = std::mem::replace(&mut series.writer, base.id);
             series.writer_before = other;
             if in_turns {
-                let existing = self.writer(other);
-                tally.report(Conflict::Duplicate, stream, base, existing, base.source.name.clone());
+                let family = || stream.metric.name().to_owned();
+                tally.report(Conflict::Duplicate, family, || (self.writer(other), base.source.name.clone()));
             }
         }
         Ok(())
@@ -374,10 +374,14 @@ impl State {
 }
 
 impl Tally {
-    fn report(&mut self, conflict: Conflict, stream: &Stream<'_>, base: &Base, existing: String, new: String) {
-        let family = format!("{} from {}", stream.metric.name(), base.source.name);
-        let family = if conflict == Conflict::Duplicate { stream.metric.name().to_owned() } else { family };
-        self.reports.push(Report { conflict, family, existing, new });
+    /// Counts a conflict. The texts are made once for a metric: there may be very many of its data points.
+    fn report(&mut self, conflict: Conflict, family: impl Fn() -> String, said: impl Fn() -> (String, String)) {
+        if let Some(report) = self.reports.iter_mut().find(|report| report.conflict == conflict) {
+            report.times += 1;
+            return;
+        }
+        let (existing, new) = said();
+        self.reports.push(Report { conflict, family: family(), existing, new, times: 1 });
     }
 }
 

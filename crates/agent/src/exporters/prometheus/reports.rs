@@ -33,6 +33,8 @@ pub(super) struct Report {
     pub(super) existing: String,
     /// What came.
     pub(super) new: String,
+    /// How often.
+    pub(super) times: u64,
 }
 
 /// Counters and the memory of what was logged.
@@ -131,8 +133,8 @@ impl Reports {
 
     /// Counts a conflict, and logs it unless it was logged lately.
     pub(super) fn conflict(&self, report: &Report, now: u32) {
-        let Report { conflict, family, existing, new } = report;
-        self.conflicts[*conflict as usize].fetch_add(1, Relaxed);
+        let Report { conflict, family, existing, new, times } = report;
+        self.conflicts[*conflict as usize].fetch_add(*times, Relaxed);
         if self.state().is_news(*conflict, family, now) {
             tracing::warn!(
                 exporter = self.exporter,

@@ -186,10 +186,14 @@ impl Shared {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Libraries talk about single frames below `info`, which helps nobody who runs the agent.
+    /// Libraries talk about single frames below `info`, which helps nobody who runs the agent. The client of Kubernetes warns
+    /// of every watch that is cut, which is told in our own words where it matters.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let ours = metadata.target().starts_with(env!("CARGO_CRATE_NAME"));
-        let most = if ours { LevelFilter::TRACE } else { LevelFilter::INFO };
+        let most = match metadata.target() {
+            ours if ours.starts_with(env!("CARGO_CRATE_NAME")) => LevelFilter::TRACE,
+            client if client.starts_with("kube_client") => LevelFilter::ERROR,
+            _ => LevelFilter::INFO,
+        };
         let level = self.active.load().level.min(most);
         metadata.is_event() && *metadata.level() <= level
     }

@@ -55,6 +55,18 @@ fn a_new_level_applies_from_the_next_line_on() {
 }
 
 #[test]
+fn libraries_say_little_and_the_client_of_kubernetes_less() {
+    let capture = capture::start_with(Options { level: LevelFilter::TRACE, ..Options::default() });
+    debug!(target: "h2::codec", "a frame");
+    warn!(target: "h2::codec", "a warning");
+    warn!(target: "kube_client::client", "eof in poll");
+    error!(target: "kube_client::client", "an error");
+    let text = capture.text();
+    let said: Vec<&str> = text.lines().filter_map(|line| line.split('\t').nth(2)).collect();
+    assert_eq!(said, ["a warning", "an error"], "{text}");
+}
+
+#[test]
 fn a_repeated_message_is_left_out_and_its_count_told_once() {
     let sampling = Sampling { tick: Duration::from_secs(10), initial: 2, thereafter: 20 };
     let capture = capture::start_with(Options { sampling: Some(sampling), ..Options::default() });

@@ -112,7 +112,8 @@ fn in_cluster() -> anyhow::Result<Config> {
     if ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"].iter().any(|name| std::env::var_os(name).is_none()) {
         bail!(
             "unable to load k8s config, KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must be defined: \
-             the agent does not run in a pod. Set `auth_type: kubeConfig` to use a kubeconfig file, or `auth_type: none`"
+             the agent does not run in a pod. Set `auth_type: kubeConfig` to use a kubeconfig file, or \
+             `source: file` with a list of pods in `pods_file`"
         );
     }
     Config::incluster().with_context(|| {

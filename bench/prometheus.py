@@ -66,6 +66,8 @@ class Measured:
 
     def __init__(self, kind: str, stack: ExitStack, folder: Path, options):
         self.kind, self.shown, self.own = kind, ports.free(), ports.free()
+        # a histogram has a line for each bucket, +Inf among them, its sum and its count
+        self.lines = options.series * (len(BUCKETS) + 3 if options.histograms else 1)
         config = folder / f"{kind}.yaml"
         ours = f"max_series: {options.series * 2}, max_series_bytes: 2GiB" if kind == "agent" else ""
         config.write_text(f"""
@@ -104,10 +106,13 @@ service:
         connection = http.client.HTTPConnection("127.0.0.1", self.shown, timeout=120)
         connection.request("GET", "/metrics", headers={"Accept": ACCEPT[format], "Accept-Encoding": encoding})
         answer = connection.getresponse()
-        size = len(answer.read())
-        seconds = time.perf_counter() - began
+        whole = answer.read()
+        seconds, size = time.perf_counter() - began, len(whole)
         connection.close()
         assert answer.status == 200 and size > 1000
+        if (format, encoding) == ("text", "identity"):
+            shown = sum(line.startswith(b"app_") for line in whole.splitlines())
+            assert shown == self.lines, f"{self.kind} shows {shown} lines of series instead of {self.lines}"
         return {"seconds": seconds, "cpu": self.cpu() - cpu, "size": size / 2**20, "peak": self.memory("VmHWM")}
 
 

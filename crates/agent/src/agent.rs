@@ -67,6 +67,7 @@ impl Identity {
             Some(format!("{}/{}", pod.namespace, pod.name))
         });
         let (health, instance) = (Health::starting(), process::instance_id());
+        health.register(&metrics);
         Identity { metrics, ledger, health, who, directories, logs, instance }
     }
 }
@@ -112,6 +113,7 @@ impl Agent {
             return Err(error);
         }
         identity.who.configure(&assembly.plan.telemetry.senders);
+        assembly.look_for_pods(&identity.health);
         identity.health.set_ready();
         info!("Everything is ready. Begin running and processing data.");
         Ok(Agent { identity, assembly, pages, retired: Retired::none() })

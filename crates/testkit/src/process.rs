@@ -99,7 +99,23 @@ impl AgentProcess {
     /// # Errors
     /// Nothing answers.
     pub fn health(&self) -> Result<Answer> {
-        request(self.health, "GET", "/", "", b"")
+        self.ask_health("/")
+    }
+
+    /// The answer of the health page for a path.
+    ///
+    /// # Errors
+    /// Nothing answers.
+    pub fn ask_health(&self, path: &str) -> Result<Answer> {
+        request(self.health, "GET", path, "", b"")
+    }
+
+    /// Sends SIGTERM and does not wait for the end.
+    ///
+    /// # Errors
+    /// It has ended already.
+    pub fn begin_to_stop(&self) -> Result<()> {
+        self.signal("-TERM")
     }
 
     /// The series of the own metrics: name with labels, and value.

@@ -21,7 +21,7 @@ use crate::processors::k8s_attributes::{Enricher, Miss};
 use crate::processors::{self, Workshop};
 use crate::receivers;
 use crate::settings::ComponentId;
-use crate::telemetry::{Metrics, cgroup};
+use crate::telemetry::{Health, Metrics, cgroup};
 
 /// Everything of one plan.
 pub(super) struct Assembly {
@@ -95,6 +95,20 @@ impl Assembly {
             enricher.ready().await?;
         }
         Ok(())
+    }
+
+    /// Sees to it that `health` is told when the first pods are known, or when the time for that is over.
+    pub(super) fn look_for_pods(&self, health: &Health) {
+        let enrichers: Vec<_> = self.enrichers.iter().filter(|enricher| !enricher.is_informed()).cloned().collect();
+        if enrichers.is_empty() {
+            return;
+        }
+        health.set_looking(true);
+        let health = health.clone();
+        tokio::spawn(async move {
+            join_all(enrichers.iter().map(|enricher| enricher.informed())).await;
+            health.set_looking(false);
+        });
     }
 
     /// Opens the exporters that are fetched from, then the receivers. On an error none is open.

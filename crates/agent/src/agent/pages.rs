@@ -105,7 +105,8 @@ impl Pages {
         for (id, config) in &self.source.health {
             let listener = Listener::bind(&Address::Tcp(config.endpoint.clone()))
                 .with_context(|| format!("failed to start extensions: `{id}`"))?;
-            let handler = health_check::HealthCheck::new(config.clone(), identity.health.clone());
+            let handler =
+                health_check::HealthCheck::new(config.clone(), identity.health.clone(), identity.ledger.clone());
             self.servers.push((id.to_string(), Server::start(listener, options("health"), handler)));
         }
         Ok(())

@@ -1,8 +1,8 @@
-//! `health_check`: says over HTTP whether the agent takes data.
+//! `health_check`: says over HTTP whether the agent takes data, and more exactly on `/live`, `/ready` and `/moving`.
 //!
-//! Any method gets the same answer. Back-pressure and failing exporters do not lower it, see `telemetry::health`.
+//! Any method gets the same answer. Back-pressure and failing exporters do not lower readiness, see `telemetry::health`.
 
-use std::future::{Future, ready};
+mod pages;
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use crate::component::{About, Component, Listener, Needs, Status};
 use crate::net::reply::Body;
 use crate::net::server::{Handle, Peer};
+use crate::pipeline::Ledger;
 use crate::settings::{Endpoint, GoDuration, Reader, settings};
 use crate::telemetry::Health;
 
@@ -17,13 +18,21 @@ settings! {
     /// Says over HTTP whether the agent takes data: 200 once all pipelines run, 503 before and as the first step of
     /// stopping. Back-pressure and failing exporters do not change the answer, because an agent that is not ready loses
     /// its place in the node's Service.
+    ///
+    /// Beside the Collector's answer there are three paths of our own, each with a JSON document. `/live`, for a liveness
+    /// probe: 200 for as long as the program turns, also while it drains. `/ready`, for a readiness probe: as above, and
+    /// with `k8s_attributes` only after the first list of pods, or after `wait_for_metadata_timeout` without it.
+    /// `/moving`, for people and monitors, not for probes: 503 when an exporter is stuck, with its name, since when, how
+    /// many items are held, and the last error (shown on loopback alone).
     pub struct Config {
         /// Where to listen. A probe of the kubelet dials the pod's address, so in a cluster this must not be localhost.
         pub endpoint: Endpoint = Endpoint::localhost(13133),
-        /// The path that is answered; `/` answers every path.
+        /// The path that is answered as the Collector does; `/` answers every path but the three of our own.
         pub path: String = "/".to_owned(),
         /// What is answered instead of the JSON document.
         pub response_body: ResponseBody = ResponseBody::default(),
+        /// Our own key: an exporter that has had data for this long, and whose destination took none of it, is stuck.
+        pub stuck_after: GoDuration = GoDuration::minutes(1),
     }
     unsupported {
         "tls" => "remove it; probes of the kubelet do not check certificates, and the answer holds nothing secret",
@@ -65,6 +74,9 @@ impl Config {
         if !self.path.starts_with('/') {
             cx.error_at("path", "path must start with /", format!("write `path: /{}`", self.path));
         }
+        if self.stuck_after.positive().is_none() {
+            cx.error_at("stuck_after", "`stuck_after` must be positive", "write a duration such as `1m`");
+        }
     }
 }
 
@@ -73,13 +85,14 @@ impl Config {
 pub struct HealthCheck {
     config: Config,
     health: Health,
+    ledger: Ledger,
 }
 
 impl HealthCheck {
-    /// Answers from `health`.
+    /// Answers from `health`, and for what moves from the lines of `ledger`.
     #[must_use]
-    pub fn new(config: Config, health: Health) -> Self {
-        Self { config, health }
+    pub fn new(config: Config, health: Health, ledger: Ledger) -> Self {
+        Self { config, health, ledger }
     }
 
     /// Where to listen.
@@ -88,9 +101,20 @@ impl HealthCheck {
         &self.config.endpoint
     }
 
-    /// The answer to a request for this path.
-    #[must_use]
-    pub fn answer(&self, path: &str) -> Response<Body> {
+    /// The answer to a request for this path. `near` says whether it came over loopback.
+    pub async fn answer(&self, path: &str, near: bool) -> Response<Body> {
+        let (status, document) = match path {
+            written if written == self.config.path => return self.available(path),
+            "/live" => pages::live().await,
+            "/ready" => pages::ready(&self.health),
+            "/moving" => pages::moving(&self.ledger, self.config.stuck_after.to_std(), near),
+            _ => return self.available(path),
+        };
+        respond(status, JSON, format!("{document:#}\n"))
+    }
+
+    /// The Collector's answer.
+    fn available(&self, path: &str) -> Response<Body> {
         if self.config.path != "/" && path != self.config.path {
             return respond(StatusCode::NOT_FOUND, PLAIN, "404 page not found\n".to_owned());
         }
@@ -109,16 +133,18 @@ impl HealthCheck {
             }
             None => document("Server not available", "0001-01-01T00:00:00Z", ""),
         };
-        respond(status, "application/json", document)
+        respond(status, JSON, document)
     }
 }
 
 impl Handle for HealthCheck {
-    fn handle(&self, request: Request<Incoming>, _: Peer) -> impl Future<Output = Response<Body>> + Send {
-        ready(self.answer(request.uri().path()))
+    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        let near = peer.address.is_none_or(|address| address.ip().to_canonical().is_loopback());
+        self.answer(request.uri().path(), near).await
     }
 }
 
+const JSON: &str = "application/json";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 fn document(status: &str, since: &str, uptime: &str) -> String {
@@ -133,62 +159,4 @@ fn respond(status: StatusCode, content_type: &'static str, body: String) -> Resp
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::settings::read_text;
-    use http_body_util::BodyExt;
-
-    async fn check(config: &str, ready: bool, path: &str, status: u16, content_type: &str, body: &str) {
-        let health = Health::starting();
-        if ready {
-            health.set_ready();
-        }
-        let response = HealthCheck::new(read_text(config).unwrap(), health).answer(path);
-        assert_eq!(response.status(), status);
-        assert_eq!(response.headers()[header::CONTENT_TYPE], content_type);
-        let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        let text = std::str::from_utf8(&bytes).unwrap();
-        let pattern = regex::Regex::new(body).unwrap();
-        assert!(pattern.is_match(text), "{text}");
-    }
-
-    const READY: &str =
-        r#"^\{"status":"Server available","upSince":"20[0-9-]+T[0-9:]+\.[0-9]+Z","uptime":"[0-9.]+(ns|µs|ms|s)"\}$"#;
-    const NOT_READY: &str = r#"^\{"status":"Server not available","upSince":"0001-01-01T00:00:00Z","uptime":""\}$"#;
-
-    #[tokio::test]
-    async fn answers_as_the_collector_does() {
-        check("{}", true, "/", 200, "application/json", READY).await;
-        check("{}", true, "/any/path", 200, "application/json", READY).await;
-        check("{}", false, "/", 503, "application/json", NOT_READY).await;
-    }
-
-    #[tokio::test]
-    async fn a_path_other_than_the_root_is_the_only_one() {
-        check("path: /healthz", true, "/healthz", 200, "application/json", READY).await;
-        check("path: /healthz", true, "/", 404, "text/plain; charset=utf-8", "not found").await;
-    }
-
-    #[tokio::test]
-    async fn own_words_are_sent_as_they_are() {
-        let config = "response_body: {healthy: fine, unhealthy: not yet}";
-        check(config, true, "/", 200, "text/plain; charset=utf-8", "^fine$").await;
-        check(config, false, "/", 503, "text/plain; charset=utf-8", "^not yet$").await;
-    }
-
-    #[test]
-    fn stopping_takes_readiness_back() {
-        let health = Health::starting();
-        let extension = HealthCheck::new(Config::default(), health.clone());
-        health.set_ready();
-        assert_eq!(extension.answer("/").status(), 200);
-        health.set_stopping();
-        assert_eq!(extension.answer("/").status(), 503);
-    }
-
-    #[test]
-    fn a_path_without_a_slash_is_a_problem() {
-        let problems = read_text::<Config>("path: healthz").unwrap_err();
-        assert!(problems.contains("path must start with /"), "{problems}");
-    }
-}
+mod tests;

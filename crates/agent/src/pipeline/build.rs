@@ -135,6 +135,9 @@ impl Pipeline {
         let exporters = plan.exporters.iter().map(sender).collect::<anyhow::Result<Vec<Sender>>>()?;
         let line = |id: &String| ledger.line(&plan.id, id, plan.signal);
         let route = Route::new(plan.exporters.iter().map(line).collect());
+        for (sender, line) in exporters.iter().zip(route.lines()) {
+            line.is_sent_by(sender.progress());
+        }
         let (entrance, gathers) = chain(plan.steps, End::Exporters(exporters.clone()));
         Ok(Pipeline { signal: plan.signal, receivers: plan.receivers, route, entrance, exporters, gathers })
     }

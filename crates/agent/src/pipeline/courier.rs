@@ -2,6 +2,7 @@
 //! whole, and settles the ticket.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use wire::Signal;
 
 use super::deliver::DynDeliver;
 use super::retry::{self, Waits};
-use super::{Batch, Fault, Outcome, Parcel, Reason, Refusal, Stop, apart};
+use super::{Batch, Fault, Outcome, Parcel, Progress, Reason, Refusal, Stop, apart};
 use crate::telemetry::{Counter, Gauge, Histogram, Metrics, table};
 
 /// How many requests more than one a refused batch may cost. It takes 26 to find one bad item among 8192.
@@ -28,6 +29,7 @@ pub(super) struct Courier {
     pub(super) timeout: Option<Duration>,
     pub(super) stop: Stop,
     pub(super) counts: Counts,
+    pub(super) progress: Arc<Progress>,
     pub(super) effort: Effort,
     /// Items that were not delivered before the end.
     pub(super) left_behind: AtomicU64,
@@ -148,6 +150,7 @@ impl Courier {
                 tracing::error!(exporter = self.exporter, signal = %self.signal, error = failure.text(),
                     rejected_items = batch.items(), "Exporting failed. Rejecting data.");
                 self.counts.send_failed.add(batch.items() as u64);
+                self.progress.gave_up();
                 batch.ticket.refused();
                 return Err(failure.into_refusal());
             }
@@ -200,11 +203,16 @@ impl Courier {
                         tracing::warn!(exporter = self.exporter, signal = %self.signal, message,
                             dropped_items = rejected, "Partial success response");
                     }
+                    self.progress.failed(&format!("the destination rejected {rejected} items: {message}"));
                     return Ok(rejected.min(batch.items()));
                 }
-                Outcome::Refused { error, fault } => return Err(Failure::Refused { error, fault }),
+                Outcome::Refused { error, fault } => {
+                    self.progress.failed(&error);
+                    return Err(Failure::Refused { error, fault });
+                }
                 Outcome::Retry { error, after } => (error, after),
             };
+            self.progress.failed(&error);
             if self.stop.has_begun() {
                 return Err(Failure::Stopped { error });
             }
@@ -248,6 +256,11 @@ impl Courier {
     }
 
     fn sent(&self, batch: Batch, rejected: usize) {
+        if rejected < batch.items() {
+            self.progress.taken();
+        } else {
+            self.progress.gave_up();
+        }
         self.counts.sent.add(batch.items() as u64);
         self.counts.sent_bytes.add(batch.body.len() as u64);
         batch.ticket.sent_but(rejected);
@@ -265,6 +278,7 @@ impl Courier {
             _ => tracing::error!(exporter = self.exporter, signal = %self.signal, error = failure.text(),
                 dropped_items = items, "Exporting failed. Dropping data."),
         }
+        self.progress.gave_up();
         batch.ticket.dropped(failure.reason());
     }
 

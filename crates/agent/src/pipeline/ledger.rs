@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use wire::Signal;
 
 use super::journal::Destination;
+use super::progress::{self, Progress};
 use crate::telemetry::metrics::Sink;
 use crate::telemetry::{Metrics, table};
 
@@ -31,6 +32,8 @@ pub struct Line {
     held: AtomicU64,
     kept: AtomicU64,
     dropped: [AtomicU64; Reason::ALL.len()],
+    /// What sends its items; also what was replaced and still sends.
+    progress: Mutex<Vec<Weak<Progress>>>,
 }
 
 /// Why items were given up. The list is closed: there is no other way to lose one.
@@ -144,6 +147,12 @@ impl Ledger {
         WeakLedger(Arc::downgrade(&self.lines))
     }
 
+    /// All lines.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Arc<Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The figures of all lines.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
@@ -155,9 +164,9 @@ impl Ledger {
     pub fn register(&self, metrics: &Metrics) {
         let ledger = self.downgrade();
         metrics.on_collect(move |sink| {
-            for entry in ledger.upgrade().map(|ledger| ledger.entries()).unwrap_or_default() {
-                entry.show(sink);
-            }
+            let Some(ledger) = ledger.upgrade() else { return };
+            ledger.entries().iter().for_each(|entry| entry.show(sink));
+            progress::show(&ledger, sink);
         });
     }
 
@@ -189,6 +198,7 @@ impl Line {
             held: AtomicU64::new(0),
             kept: AtomicU64::new(0),
             dropped: std::array::from_fn(|_| AtomicU64::new(0)),
+            progress: Mutex::default(),
         }
     }
 
@@ -209,6 +219,22 @@ impl Line {
             held: self.held.load(Relaxed),
             kept: self.kept.load(Relaxed),
             dropped: std::array::from_fn(|reason| self.dropped[reason].load(Relaxed)),
+        }
+    }
+
+    /// What sends its items, for as long as it does.
+    #[must_use]
+    pub fn progress(&self) -> Vec<Arc<Progress>> {
+        let mut all = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|progress| progress.strong_count() > 0);
+        all.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    pub(super) fn is_sent_by(&self, progress: &Arc<Progress>) {
+        let weak = Arc::downgrade(progress);
+        let mut all = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if !all.iter().any(|known| known.ptr_eq(&weak)) {
+            all.push(weak);
         }
     }
 

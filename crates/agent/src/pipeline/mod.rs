@@ -36,6 +36,9 @@ pub mod queue;
 /// Batching inside the queue.
 mod queue_batch;
 
+/// Whether an exporter moves.
+pub mod progress;
+
 /// When to try again.
 pub mod retry;
 
@@ -69,6 +72,7 @@ pub use joiner::Joiner;
 pub use ledger::{Ledger, Line, Reason};
 pub use patience::Patience;
 pub use process::{End, Gather, Process, Segment, Wait};
+pub use progress::{Movement, Progress};
 pub use refusal::{Code, Refusal, Rejected};
 pub use sender::{Policy, Sender};
 pub use stop::Stop;

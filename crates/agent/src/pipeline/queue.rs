@@ -213,11 +213,11 @@ impl Queue {
         self.lock().used
     }
 
-    /// Puts an entry at the end.
+    /// Puts an entry at the end. Returns whether it is the only one.
     ///
     /// # Errors
     /// There is no room, or no more ever.
-    pub(super) fn push(&self, mut entry: Box<Entry>) -> Result<(), Overflow> {
+    pub(super) fn push(&self, mut entry: Box<Entry>) -> Result<bool, Overflow> {
         let mut state = self.lock();
         if state.closed {
             return Err(Overflow::Closed(entry));
@@ -228,6 +228,7 @@ impl Queue {
         if entry.reply.is_none() {
             entry.batch.ticket.accept();
         }
+        let only_one = state.used == 0;
         state.used += entry.size;
         state.waiting.push_back(*entry);
         let more = state.used < self.capacity;
@@ -237,18 +238,18 @@ impl Queue {
             // Room that was given back at once may be enough for several that wait.
             self.room.notify_one();
         }
-        Ok(())
+        Ok(only_one)
     }
 
-    /// Puts an entry at the end as soon as there is room.
+    /// Puts an entry at the end as soon as there is room. Returns whether it is the only one.
     ///
     /// # Errors
     /// There will be no more room: the queue is closed, or the time to stop is over.
-    pub(super) async fn push_waiting(&self, mut entry: Box<Entry>, stop: &Stop) -> Result<(), Box<Entry>> {
+    pub(super) async fn push_waiting(&self, mut entry: Box<Entry>, stop: &Stop) -> Result<bool, Box<Entry>> {
         loop {
             let room = self.room.notified();
             match self.push(entry) {
-                Ok(()) => return Ok(()),
+                Ok(only_one) => return Ok(only_one),
                 Err(Overflow::Closed(entry)) => return Err(entry),
                 Err(Overflow::Full(back)) => entry = back,
             }

@@ -11,7 +11,7 @@ use super::deliver::DynDeliver;
 use super::journal::Journal;
 use super::queue::{self, Entry, Overflow, Queue, Sizer};
 use super::queue_batch::Batcher;
-use super::{Batch, Code, Deliver, Refusal, Rejected, Stop, apart, retry};
+use super::{Batch, Code, Deliver, Progress, Refusal, Rejected, Stop, apart, retry};
 use crate::settings::{GoDuration, Reader, Toggle};
 use crate::telemetry::{Metrics, table};
 
@@ -73,6 +73,8 @@ impl Sender {
         labels: &[(&'static str, &str)],
         metrics: &Metrics,
     ) -> Sender {
+        let settings = policy.queue.on();
+        let queue = settings.map(|settings| Arc::new(Queue::new(settings.queue_size)));
         let courier = Arc::new(Courier {
             exporter: exporter.to_owned(),
             signal,
@@ -81,10 +83,12 @@ impl Sender {
             timeout: policy.timeout.positive(),
             stop: Stop::default(),
             counts: Counts::new(metrics, exporter, signal, labels),
+            progress: Arc::new(Progress::new(exporter, signal, queue.clone())),
             effort: Effort::default(),
             left_behind: AtomicU64::new(0),
         });
-        let queued = policy.queue.on().map(|settings| Arc::new(Queued::new(settings.clone(), &courier)));
+        let queued = settings.zip(queue);
+        let queued = queued.map(|(settings, queue)| Arc::new(Queued::new(settings.clone(), queue, &courier)));
         if let Some(queued) = &queued {
             queued.show_size(metrics);
         }
@@ -115,6 +119,12 @@ impl Sender {
         self.inner.courier.signal
     }
 
+    /// Whether it moves.
+    #[must_use]
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.inner.courier.progress
+    }
+
     /// Takes a batch. One that is in our custody already waits for room; one that a sender still has is refused when
     /// there is none, unless `block_on_overflow` says otherwise.
     ///
@@ -122,7 +132,10 @@ impl Sender {
     /// It was not taken or, where the sender waits for the result, not delivered. Only an offer ever comes back.
     pub async fn accept(&self, batch: Batch) -> Result<(), Rejected> {
         match &self.inner.queued {
-            None => self.inner.courier.send(batch).await.map_err(Rejected::settled),
+            None => {
+                let _at_work = self.progress().works();
+                self.inner.courier.send(batch).await.map_err(Rejected::settled)
+            }
             Some(queued) => queued.accept(batch).await,
         }
     }
@@ -164,8 +177,7 @@ impl std::fmt::Debug for Sender {
 }
 
 impl Queued {
-    fn new(settings: queue::Settings, courier: &Arc<Courier>) -> Queued {
-        let queue = Arc::new(Queue::new(settings.queue_size));
+    fn new(settings: queue::Settings, queue: Arc<Queue>, courier: &Arc<Courier>) -> Queued {
         let batcher = settings.batch.on().map(|batching| Batcher::new(batching.clone(), settings.sizer));
         Queued { settings, queue, courier: Arc::clone(courier), batcher }
     }
@@ -215,7 +227,9 @@ impl Queued {
             false => (None, None),
         };
         let entry = Box::new(Entry { size: self.settings.sizer.size(&batch), batch, reply });
-        self.push(entry, ours).await?;
+        if self.push(entry, ours).await? {
+            self.courier.progress.begins();
+        }
         self.courier.counts.enqueued.record(items, bytes);
         self.wake();
         let Some(result) = result else { return Ok(()) };
@@ -223,13 +237,14 @@ impl Queued {
         result.await.unwrap_or_else(|_| Err(lost())).map_err(Rejected::settled)
     }
 
-    async fn push(&self, entry: Box<Entry>, ours: bool) -> Result<(), Rejected> {
+    /// Whether it is the only one in the queue now.
+    async fn push(&self, entry: Box<Entry>, ours: bool) -> Result<bool, Rejected> {
         let closed = match self.queue.push(entry) {
-            Ok(()) => return Ok(()),
+            Ok(only_one) => return Ok(only_one),
             Err(Overflow::Closed(entry)) => entry,
             Err(Overflow::Full(entry)) if ours || self.settings.block_on_overflow => {
                 match self.queue.push_waiting(entry, &self.courier.stop).await {
-                    Ok(()) => return Ok(()),
+                    Ok(only_one) => return Ok(only_one),
                     Err(entry) => entry,
                 }
             }

@@ -95,6 +95,8 @@ table! {
             "Fixed capacity of the sending queue, in units of its sizer.";
         EXPORTER_IN_FLIGHT: Gauge Basic "otelcol_exporter_in_flight_requests" "{requests}" ["exporter", "data_type"]
             "Number of requests being sent right now.";
+        EXPORTER_STALLED: Gauge Basic "otel_agent_exporter_stalled_seconds" "s" ["exporter", "otel_signal"]
+            "Seconds for which the exporter has had data without its destination taking any of it; 0 while it moves or has none.";
         EXPORTER_ENQUEUE_SIZE: Histogram Detailed "otelcol_exporter_enqueue_size" "{items}" ["exporter"]
             "Number of items in the batches that were put into the sending queue."
             bounds [10, 25, 50, 75, 100, 250, 500, 750, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10000, 20000,
@@ -256,6 +258,8 @@ table! {
 
     "Agent" {
         per signal {}
+        READY: Gauge Basic "otel_agent_ready" "1" []
+            "1 while applications of the node should send here, as the path /ready of health_check says; otherwise 0.";
         CONFIG_RELOADS: Counter Basic "otel_agent_config_reloads" "{reloads}" ["outcome"]
             "Number of times a new configuration was read, by outcome: applied or refused.";
         LOG_LINES: Counter Normal "otel_agent_log_lines" "{lines}" ["level"]

@@ -33,7 +33,8 @@ settings! {
         pub exclude: Exclude = Exclude::default(),
         /// Waits with the start until the pods are known.
         pub wait_for_metadata: bool = false,
-        /// How long it waits; after that the start fails.
+        /// How long it waits; after that the start fails. Without `wait_for_metadata` the start goes on at once, and the path
+        /// `/ready` of `health_check` says yes when the pods are known, or after this time.
         pub wait_for_metadata_timeout: GoDuration = GoDuration::secs(10),
         /// For how long a pod that ended is still found by its UID, its name and its containers. Its address is given up
         /// at once.

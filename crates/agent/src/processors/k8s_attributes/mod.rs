@@ -99,6 +99,8 @@ pub struct Enricher {
     misses: Misses,
     mismatches: Counter,
     wait_for_metadata: Option<std::time::Duration>,
+    /// The first list of pods is expected within this time.
+    metadata_timeout: std::time::Duration,
     metrics: Metrics,
 }
 
@@ -130,6 +132,7 @@ impl Enricher {
             waiting: Waiting::new(config.new_pod_wait.to_std(), patience, id, metrics),
             mismatches: metrics.counter(&table::K8S_MISMATCHES, &[("processor", id)]),
             wait_for_metadata,
+            metadata_timeout: config.wait_for_metadata_timeout.to_std(),
             metrics: metrics.clone(),
             id: id.to_owned(),
         }
@@ -156,6 +159,22 @@ impl Enricher {
             told
         };
         bail!("failed to wait for caches to sync: the pods were not known after {timeout:?}; {told}");
+    }
+
+    /// Whether the pods are known, or none are asked for.
+    #[must_use]
+    pub fn is_informed(&self) -> bool {
+        self.directory.as_ref().is_none_or(Directory::synced)
+    }
+
+    /// Waits until the pods are known, or the time for that is over.
+    pub async fn informed(&self) {
+        let Some(directory) = &self.directory else { return };
+        if tokio::time::timeout(self.metadata_timeout, directory.wait_synced()).await.is_err() {
+            tracing::warn!(processor = self.id, after = ?self.metadata_timeout,
+                "The pods of this node are not known yet. Applications are let in nevertheless; their data waits for its pod, \
+                 and goes on without attributes if it stays unknown.");
+        }
     }
 
     /// The id of the processor.

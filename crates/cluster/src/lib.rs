@@ -1,2 +1,5 @@
 //! What is deployed to, and found in, a Kubernetes cluster. It knows nothing of the data path: what a configuration needs
 //! of its pod is handed to it as plain values, so that everything here can be read, tested and compiled without the agent.
+
+/// What a load costs, and how to deploy for it: `otel-agent plan`.
+pub mod sizing;

@@ -21,6 +21,9 @@ pub mod print_config;
 /// The agent, an application and a backend in one process.
 mod demo;
 
+/// What a load costs.
+mod plan;
+
 /// How problems and errors are told while the agent runs.
 mod report;
 
@@ -46,6 +49,8 @@ enum Command {
     PrintConfig(PrintConfig),
     /// Start the agent on loopback with a backend and a small application, and show what happens
     Demo(demo::Arguments),
+    /// Say what a load costs as a DaemonSet, beside central pools, and which to take
+    Plan(plan::Arguments),
     /// Print a script that completes the arguments in a shell
     Completions {
         /// The shell
@@ -126,6 +131,7 @@ pub fn main() -> ExitCode {
     match arguments.command {
         None => run::main(&arguments.run),
         Some(Command::Demo(arguments)) => demo::main(&arguments),
+        Some(Command::Plan(arguments)) => plan::main(&arguments),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Arguments::command(), "otel-agent", &mut std::io::stdout());
             ExitCode::SUCCESS

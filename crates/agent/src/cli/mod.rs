@@ -18,6 +18,12 @@ pub mod components;
 /// The configuration in force, and where each value comes from.
 pub mod print_config;
 
+/// Whether a running agent takes data.
+mod healthcheck;
+
+/// The program called by another name.
+mod applet;
+
 /// The agent, an application and a backend in one process.
 mod demo;
 
@@ -47,6 +53,8 @@ enum Command {
     /// Print the configuration in force, and where each value comes from
     #[command(alias = "print-initial-config")]
     PrintConfig(PrintConfig),
+    /// Ask a running agent whether it takes data: exit code 0 if it does; for exec probes
+    Healthcheck(healthcheck::Arguments),
     /// Start the agent on loopback with a backend and a small application, and show what happens
     Demo(demo::Arguments),
     /// Say what a load costs as a DaemonSet, beside central pools, and which to take
@@ -120,6 +128,9 @@ impl PrintConfig {
 /// Reads the arguments and does what they say.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(done) = applet::called() {
+        return done;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -130,6 +141,7 @@ pub fn main() -> ExitCode {
     };
     match arguments.command {
         None => run::main(&arguments.run),
+        Some(Command::Healthcheck(arguments)) => healthcheck::main(&arguments),
         Some(Command::Demo(arguments)) => demo::main(&arguments),
         Some(Command::Plan(arguments)) => plan::main(&arguments),
         Some(Command::Completions { shell }) => {

@@ -29,7 +29,8 @@ pub(crate) struct Options {
     drain_timeout: Duration,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A duration that is more than nothing, as an argument.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = GoDuration::parse(text).map_err(|error| error.to_string())?;
     parsed.positive().ok_or_else(|| "must be greater than zero".to_owned())
 }

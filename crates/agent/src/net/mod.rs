@@ -6,6 +6,9 @@ pub mod server;
 /// A client for one destination.
 pub mod client;
 
+/// One GET, for people and for probes.
+pub mod get;
+
 /// TLS for servers and clients.
 pub mod tls;
 

@@ -29,6 +29,7 @@ main() {
   local tool
   for tool in flock:util-linux python3:python3 go:golang node:nodejs npm:npm java:openjdk-17-jdk mvn:maven cargo:rustup; do need "${tool%:*}" "${tool#*:}"; done
   mkdir -p "$cache"
+  debian nft:nftables ip:iproute2 setpriv:util-linux
 
   python=$(part python "$here/requirements.txt")/bin/python
   E2E_COLLECTOR=$(part collector "$here/collector")/otelcol
@@ -56,6 +57,27 @@ main() {
 # need COMMAND PACKAGE: a command that the machine has to bring
 need() {
   command -v "$1" >/dev/null || { echo "e2e: no $1 here; install it, e.g. with: apt-get install $2" >&2; exit 1; }
+}
+
+# debian COMMAND:PACKAGE...: commands that come from Debian's packages; what is missing is installed where that is allowed
+debian() {
+  local one missing=()
+  for one in "$@"; do PATH=$PATH:/usr/sbin:/sbin command -v "${one%:*}" >/dev/null || missing+=("${one#*:}"); done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  local command="apt-get install --yes --no-install-recommends ${missing[*]}"
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "e2e: ${missing[*]} missing; install with: sudo $command" >&2
+    exit 1
+  fi
+  echo "e2e: installing ${missing[*]}" >&2
+  exec 9>"$cache/debian.lock"
+  flock 9
+  (export DEBIAN_FRONTEND=noninteractive; $command || { apt-get update && $command; }) >"$cache/debian.log" 2>&1 9>&- || {
+    tail -15 "$cache/debian.log" >&2
+    echo "e2e: installing failed; try: $command" >&2
+    exit 1
+  }
+  exec 9>&-
 }
 
 # part NAME SOURCE: the folder of an installed part, made by install_NAME when it is not there yet for this very source

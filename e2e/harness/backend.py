@@ -64,7 +64,7 @@ INVALID = Answer(grpc.StatusCode.INVALID_ARGUMENT, 400, "bad data")
 class Backend:
     """gRPC and HTTP servers on loopback; `answer` decides what each request is told."""
 
-    def __init__(self, answer: Callable[[Request], Answer] = lambda _: OK, max_message: int = 4 << 20):
+    def __init__(self, answer: Callable[[Request], Answer] = lambda _: OK, max_message: int = 4 << 20, socket: str = ""):
         self.answer = answer
         self.max_message = max_message
         self.requests: list[Request] = []
@@ -72,6 +72,8 @@ class Backend:
         self.grpc_port = ports.free()
         self.http_port = ports.free()
         self._grpc = self._grpc_server()
+        if socket:  # a path where it listens as well, for programs in other networks
+            self._grpc.add_insecure_port(f"unix:{socket}")
         self._http = self._http_server()
 
     def __enter__(self) -> "Backend":

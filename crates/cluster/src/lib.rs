@@ -3,3 +3,9 @@
 
 /// What a load costs, and how to deploy for it: `otel-agent plan`.
 pub mod sizing;
+
+/// What was seen of a cluster.
+pub mod snapshot;
+
+/// What is wrong with the agent there, and what mends it.
+pub mod doctor;

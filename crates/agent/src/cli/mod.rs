@@ -30,6 +30,9 @@ mod demo;
 /// What a load costs.
 mod plan;
 
+/// What is wrong with the agent in a cluster.
+mod doctor;
+
 /// How problems and errors are told while the agent runs.
 mod report;
 
@@ -59,6 +62,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Say what a load costs as a DaemonSet, beside central pools, and which to take
     Plan(plan::Arguments),
+    /// Tell what is wrong with the agent in a Kubernetes cluster, and the commands that mend it
+    Doctor(doctor::Arguments),
     /// Print a script that completes the arguments in a shell
     Completions {
         /// The shell
@@ -144,6 +149,7 @@ pub fn main() -> ExitCode {
         Some(Command::Healthcheck(arguments)) => healthcheck::main(&arguments),
         Some(Command::Demo(arguments)) => demo::main(&arguments),
         Some(Command::Plan(arguments)) => plan::main(&arguments),
+        Some(Command::Doctor(arguments)) => doctor::main(&arguments),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Arguments::command(), "otel-agent", &mut std::io::stdout());
             ExitCode::SUCCESS

@@ -1,0 +1,135 @@
+//! `otel-agent doctor`: what is wrong with the agent in a cluster, and the commands that mend it.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use cluster::doctor::{Chosen, Context, Report, Understood, diagnose};
+use cluster::snapshot::connect::Access;
+use cluster::snapshot::pods::Container;
+use cluster::snapshot::{self, Options};
+
+use super::report;
+use crate::config::{Request, World, load_in};
+use crate::settings::{GoDuration, Severity};
+
+/// `otel-agent doctor`
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The kubeconfig file; KUBECONFIG or ~/.kube/config when left out, and in a pod its service account
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// Only agents of this namespace
+    #[arg(long, short, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// What the agent's DaemonSet or Deployment is called; found by label, name and image when left out
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// How the report is written
+    #[arg(long, short, value_enum, default_value = "text")]
+    output: Output,
+    /// Only these findings or families, by name (see docs/reference/doctor.md)
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Not these findings or families
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    skip: Vec<String>,
+    /// So many pods of an agent are asked for their metrics, health and log; those in trouble first
+    #[arg(long, value_name = "NUMBER", default_value_t = Options::default().sample)]
+    sample: usize,
+    /// Looking takes no longer than this
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = GoDuration::parse(text).map_err(|error| error.to_string())?;
+    parsed.positive().ok_or_else(|| "must be greater than zero".to_owned())
+}
+
+/// Wrong arguments, as clap has it.
+const WRONG_ARGUMENTS: u8 = 2;
+/// It could not be looked.
+const COULD_NOT_LOOK: u8 = 3;
+
+/// Looks, tells, and returns 0 if nothing is wrong, 1 if something is, 3 if it could not be looked.
+pub(super) fn main(arguments: &Arguments) -> ExitCode {
+    let chosen = Chosen { only: arguments.only.clone(), skip: arguments.skip.clone() };
+    let unknown = chosen.unknown();
+    if !unknown.is_empty() {
+        let unknown = unknown.join(", ");
+        let known = "docs/reference/doctor.md lists them";
+        report::error(&anyhow::anyhow!(
+            "--only and --skip take the ids of findings and families; there is no {unknown} ({known})"
+        ));
+        return ExitCode::from(WRONG_ARGUMENTS);
+    }
+    let report = match look(arguments, &chosen) {
+        Ok(report) => report,
+        Err(error) => {
+            report::error(&error);
+            return ExitCode::from(COULD_NOT_LOOK);
+        }
+    };
+    let text = match arguments.output {
+        Output::Text => report.text(),
+        Output::Json => report.json(),
+    };
+    // Whoever closed the pipe has read enough; the exit code still tells.
+    let _closed = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::from(report.exit_code())
+}
+
+fn look(arguments: &Arguments, chosen: &Chosen) -> anyhow::Result<Report> {
+    let access = Access { kubeconfig: arguments.kubeconfig.clone(), context: arguments.context.clone() };
+    let options =
+        Options { namespace: arguments.namespace.clone(), name: arguments.name.clone(), sample: arguments.sample };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    let snapshot = runtime.block_on(async {
+        let client = access.client()?;
+        let needs = |text: &str, container: &Container| understand(text, container).needs;
+        let reading = Box::pin(snapshot::read(client, &options, &needs));
+        let read = tokio::time::timeout(arguments.timeout, reading).await;
+        read.with_context(|| format!("looking took longer than {:?} (--timeout)", arguments.timeout))?
+    })?;
+    let context = Context { kubectl: access.kubectl(), understand: &understand };
+    Ok(diagnose(&snapshot, &context, chosen))
+}
+
+/// The name under which the text is handed to the loader, as `env:` does with texts that are no files.
+const TEXT: &str = "the ConfigMap";
+
+/// What a configuration asks for, by this program's own rules, in a container with that environment and memory limit.
+fn understand(text: &str, container: &Container) -> Understood {
+    let variable = |name: &str| match name {
+        TEXT => Some(text.to_owned()),
+        name => {
+            let env = container.env.iter().find(|env| env.name == name)?;
+            // What only the cluster knows is there, and has some value.
+            Some(if env.value_from.is_some() { "from-the-cluster".to_owned() } else { env.value.clone() })
+        }
+    };
+    let memory_limit = container.resources.limits.get("memory").map(|limit| limit.whole());
+    let request = Request { configs: vec![format!("env:{TEXT}")], sets: Vec::new() };
+    let loaded = load_in(&request, &World { variable: &variable, memory_limit });
+    let errors = loaded.problems.iter().filter(|problem| problem.severity == Severity::Error).map(|problem| {
+        let remedy = if problem.remedy.is_empty() { String::new() } else { format!(" ({})", problem.remedy) };
+        match problem.place.line {
+            0 => format!("{}: {}{remedy}", problem.path, problem.what),
+            line => format!("line {line}, {}: {}{remedy}", problem.path, problem.what),
+        }
+    });
+    Understood { errors: errors.collect(), needs: Vec::new() }
+}

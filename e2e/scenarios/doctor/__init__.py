@@ -1,0 +1,3 @@
+"""`otel-agent doctor` on a real control plane: each fault is made, found, and mended by the very command that was printed."""
+
+from . import nodes  # noqa: F401

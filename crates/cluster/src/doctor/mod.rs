@@ -11,8 +11,20 @@ use crate::snapshot::{Agent, Right, Snapshot};
 /// Whether the agent is there, and which nodes have none, and why.
 mod nodes;
 
+/// Pods that the API server refuses to make.
+mod create;
+
+/// Pods that are there and do not serve.
+mod pods;
+
+/// The Service that applications send to.
+mod service;
+
 /// Why a node does not take a pod.
 mod placement;
+
+/// What is the matter with a pod.
+mod trouble;
 
 /// All that the families need to be told in words: lists of names, ages, commands.
 mod words;
@@ -30,7 +42,7 @@ mod played;
 pub use report::Report;
 
 /// All families, in the order of the reference page.
-pub const FAMILIES: &[Family] = &[nodes::FAMILY];
+pub const FAMILIES: &[Family] = &[nodes::FAMILY, create::FAMILY, pods::FAMILY, service::FAMILY];
 
 /// What has to do with one another.
 pub struct Family {

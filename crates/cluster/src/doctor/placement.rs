@@ -93,10 +93,10 @@ mod tests {
 
     use super::*;
 
-    fn check(spec: Value, node: Value, expected: Option<Excluded>) {
+    fn check(spec: Value, node: Value, expected: Option<&Excluded>) {
         let (spec, node): (PodSpec, Node) =
             (serde_json::from_value(spec).unwrap(), serde_json::from_value(node).unwrap());
-        assert_eq!(excluded(&spec, &node), expected, "{spec:?} {node:?}");
+        assert_eq!(excluded(&spec, &node).as_ref(), expected, "{spec:?} {node:?}");
     }
 
     fn tainted(key: &str, value: &str, effect: &str) -> Value {
@@ -107,7 +107,7 @@ mod tests {
     fn a_taint_keeps_a_pod_away_unless_it_is_tolerated() {
         let taint = Taint { key: "gpu".to_owned(), value: "only".to_owned(), effect: "NoSchedule".to_owned() };
         let node = tainted("gpu", "only", "NoSchedule");
-        check(json!({}), node.clone(), Some(Excluded::Taints(vec![taint.clone()])));
+        check(json!({}), node.clone(), Some(&Excluded::Taints(vec![taint.clone()])));
         for toleration in [
             toleration(&taint),
             json!({"operator": "Exists"}),
@@ -121,7 +121,7 @@ mod tests {
             json!({"key": "gpu", "operator": "Exists", "effect": "NoExecute"}),
             json!({"key": "cpu", "operator": "Exists"}),
         ] {
-            check(json!({"tolerations": [toleration]}), node.clone(), Some(Excluded::Taints(vec![taint.clone()])));
+            check(json!({"tolerations": [toleration]}), node.clone(), Some(&Excluded::Taints(vec![taint.clone()])));
         }
     }
 
@@ -138,8 +138,8 @@ mod tests {
     fn selector_and_affinity_choose_nodes_by_label_and_name() {
         let node = json!({"metadata": {"name": "n1", "labels": {"pool": "apps"}}});
         check(json!({"nodeSelector": {"pool": "apps"}}), node.clone(), None);
-        let lacking = Some(Excluded::Selector(vec!["disk=fast".to_owned()]));
-        check(json!({"nodeSelector": {"pool": "apps", "disk": "fast"}}), node.clone(), lacking);
+        let lacking = Excluded::Selector(vec!["disk=fast".to_owned()]);
+        check(json!({"nodeSelector": {"pool": "apps", "disk": "fast"}}), node.clone(), Some(&lacking));
         let affinity = |terms: Value| {
             json!({"affinity": {"nodeAffinity": {
                 "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}})
@@ -147,6 +147,6 @@ mod tests {
         let named = |name: &str| json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]});
         let pool = |pool: &str| json!({"matchExpressions": [{"key": "pool", "operator": "In", "values": [pool]}]});
         check(affinity(json!([named("n2"), pool("apps")])), node.clone(), None);
-        check(affinity(json!([named("n2"), pool("db"), {}])), node, Some(Excluded::Affinity));
+        check(affinity(json!([named("n2"), pool("db"), {}])), node, Some(&Excluded::Affinity));
     }
 }

@@ -129,7 +129,7 @@ pub struct Snapshot {
 pub async fn read(client: Client, options: &Options, needs: Needs<'_>) -> anyhow::Result<Snapshot> {
     let reader = Reader::new(client);
     let version = version(&reader).await?;
-    let mut snapshot = of_the_cluster(&reader, options).await;
+    let mut snapshot = Box::pin(of_the_cluster(&reader, options)).await;
     snapshot.version = version;
     let controllers = snapshot.daemon_sets.items().iter().chain(snapshot.deployments.items());
     let controllers: Vec<Controller> = controllers.chain(snapshot.stateful_sets.items()).cloned().collect();

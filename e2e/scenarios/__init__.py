@@ -1,5 +1,18 @@
 """The scenarios, in the order in which they run."""
 
 from . import (  # noqa: F401
-    clients, collectors, delivery, doctor, k8sattributes, kubernetes, lifecycle, locality, oracle, oracle_keys, oracle_validate,
-    prometheus, watching)
+    clients,
+    collectors,
+    delivery,
+    doctor,
+    k8sattributes,
+    kubernetes,
+    lifecycle,
+    locality,
+    oracle,
+    oracle_keys,
+    oracle_validate,
+    prometheus,
+    soak,
+    watching,
+)

@@ -5,6 +5,7 @@ from . import (  # noqa: F401
     collectors,
     delivery,
     doctor,
+    hostile,
     k8sattributes,
     kubernetes,
     lifecycle,

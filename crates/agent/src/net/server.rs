@@ -6,6 +6,7 @@
 mod connection;
 mod listener;
 mod owner;
+mod places;
 mod sniff;
 
 use std::fmt;
@@ -17,7 +18,6 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -28,13 +28,15 @@ use super::reply::Body;
 use super::tls::server::Acceptor;
 use connection::Shared;
 use listener::Stream;
+use places::{NoPlace, Places};
 
 /// How a listener treats its peers.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// What it is, in logs: `otlp grpc`.
     pub name: String,
-    /// Connections at once; those above are closed as they come.
+    /// Connections at once; those above are closed as they come. Once half of them are there, one address holds a
+    /// sixteenth (but 64 at least), so that one client's flood leaves room for the others.
     pub max_connections: usize,
     /// For TLS to be agreed on.
     pub handshake_timeout: Duration,
@@ -193,9 +195,9 @@ impl Server {
     }
 }
 
-/// Accepts until the end. A connection above the limit is closed at once, so that its client sees it and tries again.
+/// Accepts until the end. A connection without a place is closed at once, so that its client sees it and tries again.
 async fn accept<H: Handle>(mut listener: Listener, shared: Arc<Shared<H>>, tasks: TaskTracker) {
-    let room = Arc::new(Semaphore::new(shared.options.max_connections));
+    let places = Places::new(shared.options.max_connections);
     while let Some(accepted) = shared.draining.run_until_cancelled(listener.accept()).await {
         let (stream, address): (Stream, _) = match accepted {
             Ok(accepted) => accepted,
@@ -206,11 +208,13 @@ async fn accept<H: Handle>(mut listener: Listener, shared: Arc<Shared<H>>, tasks
                 continue;
             }
         };
-        let Ok(permit) = room.clone().try_acquire_owned() else {
-            shared.counts.too_many.fetch_add(1, Ordering::Relaxed);
-            let most = shared.options.max_connections;
-            warn!(most, "{}: closed a connection, as there are max_connections already", shared.options.name);
-            continue;
+        let place = match places.take(address.map(|address| address.ip().to_canonical())) {
+            Ok(place) => place,
+            Err(reason) => {
+                shared.counts.too_many.fetch_add(1, Ordering::Relaxed);
+                tell_no_place(reason, &shared.options, address, places.share());
+                continue;
+            }
         };
         let shared = shared.clone();
         shared.counts.opened.fetch_add(1, Ordering::Relaxed);
@@ -219,8 +223,19 @@ async fn accept<H: Handle>(mut listener: Listener, shared: Arc<Shared<H>>, tasks
             let (killed, counts) = (shared.killed.clone(), shared.counts.clone());
             killed.run_until_cancelled(connection::serve(stream, address, shared)).await;
             counts.open.fetch_sub(1, Ordering::Relaxed);
-            drop(permit);
+            drop(place);
         });
+    }
+}
+
+fn tell_no_place(reason: NoPlace, options: &Options, address: Option<SocketAddr>, share: usize) {
+    let most = options.max_connections;
+    match reason {
+        NoPlace::Full => warn!(most, "{}: closed a connection, as there are max_connections already", options.name),
+        NoPlace::Share => {
+            let peer = address.map(|address| address.ip().to_string()).unwrap_or_default();
+            warn!(most, share, peer, "{}: closed a connection of a client that has too many of them", options.name);
+        }
     }
 }
 

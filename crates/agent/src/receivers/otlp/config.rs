@@ -53,7 +53,8 @@ settings! {
         pub auth: Option<Auth> = None,
         /// Keeps the metadata of requests with the data, for `batch::metadata_keys` and for exporters.
         pub include_metadata: bool = false,
-        /// Connections at once; those above are closed as they come. Ours: the Collector has no limit.
+        /// Connections at once; those above are closed as they come. Once half of them are there, one address may hold a
+        /// sixteenth, but 64 at least. Ours: the Collector has no limit.
         pub max_connections: u32 = MAX_CONNECTIONS,
     }
     unsupported {
@@ -103,7 +104,8 @@ settings! {
         pub idle_timeout: GoDuration = GoDuration::ZERO,
         /// Whether a connection serves more than one request.
         pub keep_alives_enabled: bool = true,
-        /// Connections at once; those above are closed as they come. Ours: the Collector has no limit.
+        /// Connections at once; those above are closed as they come. Once half of them are there, one address may hold a
+        /// sixteenth, but 64 at least. Ours: the Collector has no limit.
         pub max_connections: u32 = MAX_CONNECTIONS,
     }
     unsupported {

@@ -1,5 +1,9 @@
 //! What strangers send: refused in time, in bounds, and with the right words.
 
+use std::net::Ipv4Addr;
+
+use tokio::net::TcpSocket;
+
 use super::*;
 use crate::net::compression::{Encoding, compress};
 
@@ -199,8 +203,12 @@ async fn thousands_of_idle_connections_leave_room_for_work() {
     let bench =
         Bench::start(&format!("{{protocols: {{http: {{endpoint: 'localhost:0', max_connections: {}}}}}}}", many + 10));
     let mut idle = Vec::new();
-    for _ in 0..many {
-        idle.push(TcpStream::connect(("127.0.0.1", bench.last())).await.unwrap());
+    for number in 0..many {
+        // one address alone may hold half of them
+        let socket = TcpSocket::new_v4().unwrap();
+        let host = u8::try_from(number % 100).unwrap() + 2;
+        socket.bind((Ipv4Addr::new(127, 0, 0, host), 0).into()).unwrap();
+        idle.push(socket.connect((Ipv4Addr::LOCALHOST, bench.last()).into()).await.unwrap());
     }
     assert_eq!(post(bench.last(), &[PROTOBUF], &request(1)).await.status, 200);
     let open = bench.running.servers[0].counts().open.load(Ordering::Relaxed);

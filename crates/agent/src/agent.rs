@@ -78,6 +78,15 @@ impl Identity {
         let outcome = if applied { "applied" } else { "refused" };
         self.metrics.counter(&table::CONFIG_RELOADS, &[("outcome", outcome)]).add(1);
     }
+
+    /// Shows which texts are in force from now on, so that they can be compared with a ConfigMap from outside.
+    pub fn show_config(&self, checksums: &[(String, u32)]) {
+        for (source, checksum) in checksums {
+            self.metrics.gauge(&table::CONFIG_CHECKSUM, &[("source", source)]).set(i64::from(*checksum));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970 are far from the end of 64 bits")]
+        self.metrics.gauge(&table::CONFIG_APPLIED, &[]).set(process::clock() as i64);
+    }
 }
 
 /// A running agent.

@@ -112,18 +112,28 @@ async fn what_cannot_be_delivered_before_the_end_is_counted_and_logged() {
     assert!(log.contains("Stopped before everything was delivered") && log.contains(&items.to_string()), "{log}");
 }
 
+/// Of the file as it is now.
+fn checksum(agent: &AgentProcess) -> f64 {
+    f64::from(crc32fast::hash(&std::fs::read(agent.config_path()).unwrap()))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sighup_loads_a_good_file_and_refuses_a_bad_one() {
     let backend = Backend::start().await.unwrap();
     let agent = AgentProcess::start(BINARY, &config(&backend.url(), "c1")).unwrap();
+    assert_eq!(agent.sum("otel_agent_config_checksum").unwrap(), checksum(&agent));
     let first = post_everything(&agent);
     agent.reload(&config(&backend.url(), "c2")).unwrap();
     agent.wait_for_log("Config updated").unwrap();
     let second = post_everything(&agent);
     backend.wait_for(first + second, WAIT).await.unwrap();
     assert_eq!(clusters(&backend).iter().filter(|cluster| cluster.contains("\"c2\"")).count(), 3);
+    let good = checksum(&agent);
     agent.reload("receivers: {otlp: {protocl: {}}}\n").unwrap();
     agent.wait_for_log("the running one stays in force").unwrap();
+    assert_eq!(agent.sum("otel_agent_config_checksum").unwrap(), good);
+    let ago = agent.sum("otel_agent_process_clock").unwrap() - agent.sum("otel_agent_config_applied").unwrap();
+    assert!((0.0..600.0).contains(&ago), "{ago}");
     let third = post_everything(&agent);
     backend.wait_for(first + second + third, WAIT).await.unwrap();
     agent.ledger_balances().unwrap();

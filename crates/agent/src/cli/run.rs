@@ -118,8 +118,10 @@ async fn run(loaded: Loaded, options: &Options, request: &Request, logs: Logs) -
     // Signals are listened for before anything is started, so that none is missed.
     let mut events = Events::listen()?;
     let mut seen = loaded.sources.fingerprint();
+    let checksums = loaded.sources.checksums(request);
     let plan = loaded.plan.context("a configuration with errors is not run")?;
     let mut agent = Agent::start(plan, Identity::new(Some(logs.clone()))).await?;
+    agent.identity().show_config(&checksums);
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sweep = interval(SWEEP_EVERY);
@@ -131,12 +133,12 @@ async fn run(loaded: Loaded, options: &Options, request: &Request, logs: Logs) -
                     info!(signal, "Received signal from OS");
                     break;
                 }
-                Event::Reload(reason) => seen = reload(&mut agent, config::load(request), reason).await,
+                Event::Reload(reason) => seen = reload(&mut agent, config::load(request), request, reason).await,
             },
             _ = look.tick(), if options.watch_config => {
                 let loaded = config::load(request);
                 if loaded.sources.fingerprint() != seen {
-                    seen = reload(&mut agent, loaded, "its text has changed").await;
+                    seen = reload(&mut agent, loaded, request, "its text has changed").await;
                 }
             }
             _ = sweep.tick() => logs.sweep(),
@@ -168,9 +170,10 @@ async fn change_over(agent: &mut Agent, plan: Plan) -> bool {
 }
 
 /// Changes over to what was loaded, if it is good and something else. Returns its fingerprint.
-async fn reload(agent: &mut Agent, loaded: Loaded, reason: &str) -> u64 {
+async fn reload(agent: &mut Agent, loaded: Loaded, request: &Request, reason: &str) -> u64 {
     info!(reason, "Loading the configuration");
     let fingerprint = loaded.sources.fingerprint();
+    let checksums = loaded.sources.checksums(request);
     report::log_problems(&loaded);
     let applied = match loaded.plan {
         None => {
@@ -184,5 +187,8 @@ async fn reload(agent: &mut Agent, loaded: Loaded, reason: &str) -> u64 {
         Some(plan) => change_over(agent, plan).await,
     };
     agent.identity().count_reload(applied);
+    if applied {
+        agent.identity().show_config(&checksums);
+    }
     fingerprint
 }

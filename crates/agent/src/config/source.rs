@@ -4,7 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 
-use crate::config::{World, merge};
+use crate::config::{Request, World, merge};
 use crate::settings::{Entry, FileId, Node, Place, Problems, Yaml, parse};
 
 /// The texts of all sources.
@@ -58,6 +58,14 @@ impl Sources {
             (&source.name, &source.text).hash(&mut hasher);
         }
         hasher.finish()
+    }
+
+    /// The CRC-32 of each text given with `--config`, by name. Texts that those include are left out: one may be no more
+    /// than a password, and a short text can be guessed from its checksum.
+    #[must_use]
+    pub fn checksums(&self, request: &Request) -> Vec<(String, u32)> {
+        let given = self.list.iter().take(request.configs.len());
+        given.map(|source| (source.name.clone(), crc32fast::hash(source.text.as_bytes()))).collect()
     }
 
     /// The text at a place.

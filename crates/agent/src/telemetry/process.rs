@@ -1,6 +1,6 @@
 //! Figures of this process: memory, CPU time, uptime, heap, open files.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::metrics::Metrics;
 use super::{cgroup, table};
@@ -31,6 +31,7 @@ impl Process {
     pub fn register(self, metrics: &Metrics) {
         metrics.on_collect(move |sink| {
             sink.set_float(&table::PROCESS_UPTIME, &[], self.started.elapsed().as_secs_f64());
+            sink.set_float(&table::PROCESS_CLOCK, &[], clock());
             if let Some(seconds) = cpu_seconds() {
                 sink.set_float(&table::PROCESS_CPU_SECONDS, &[], seconds);
             }
@@ -49,6 +50,12 @@ impl Process {
             }
         });
     }
+}
+
+/// What the clock of this machine says, in seconds since 1970.
+#[must_use]
+pub fn clock() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 /// An id for this process, a random UUID.

@@ -242,6 +242,8 @@ table! {
         per signal {}
         PROCESS_UPTIME: Counter Basic "otelcol_process_uptime" "s" []
             "Uptime of the process.";
+        PROCESS_CLOCK: Gauge Basic "otel_agent_process_clock" "s" []
+            "What the clock of this node says when the metrics are read, in seconds since 1970.";
         PROCESS_CPU_SECONDS: Counter Basic "otelcol_process_cpu_seconds" "s" []
             "Total CPU user and system time in seconds.";
         PROCESS_MEMORY_RSS: Gauge Basic "otelcol_process_memory_rss" "By" []
@@ -262,6 +264,10 @@ table! {
             "1 while applications of the node should send here, as the path /ready of health_check says; otherwise 0.";
         CONFIG_RELOADS: Counter Basic "otel_agent_config_reloads" "{reloads}" ["outcome"]
             "Number of times a new configuration was read, by outcome: applied or refused.";
+        CONFIG_CHECKSUM: Gauge Basic "otel_agent_config_checksum" "1" ["source"]
+            "CRC-32 of the text that is in force, by source: the path of a file, or how else it was given.";
+        CONFIG_APPLIED: Gauge Basic "otel_agent_config_applied" "s" []
+            "When the configuration that is in force was applied, in seconds since 1970.";
         LOG_LINES: Counter Normal "otel_agent_log_lines" "{lines}" ["level"]
             "Number of the agent's own log lines, also those left out by sampling.";
         LOG_LINES_LEFT_OUT: Counter Normal "otel_agent_log_lines_left_out" "{lines}" ["level"]

@@ -21,6 +21,7 @@ from harness.waiting import until
 NAME = "otel-agent"
 LABELS = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/instance": NAME}
 IMAGE = f"registry.test/{NAME}:0.1.0"
+RBAC = "rbac.authorization.k8s.io"
 CONFIG = """\
 receivers:
   otlp: {protocols: {grpc: {endpoint: "0.0.0.0:4317"}, http: {endpoint: "0.0.0.0:4318"}}}
@@ -95,14 +96,26 @@ class World:
 
     def install(self, **changes: object) -> None:
         """All that an installation is. `changes` replace whole objects by kind: daemon_set, service, config_map."""
-        made = {"account": self.account(), "config_map": self.config_map(), "daemon_set": self.daemon_set(), "service": self.service(),
-                **changes}
+        made = {"account": self.account(), "role": self.role(), "binding": self.binding(), "config_map": self.config_map(),
+                "daemon_set": self.daemon_set(), "service": self.service(), **changes}
         for item in made.values():
             if item:
                 self.plane.api.create(item)
 
     def account(self) -> dict:
         return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME, "namespace": self.namespace}}
+
+    def role(self) -> dict:
+        """What the configuration needs: to know the pods of its node."""
+        read = {"verbs": ["get", "list", "watch"]}
+        return {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": f"{NAME}-{self.namespace}"},
+                "rules": [{"apiGroups": [""], "resources": ["pods", "namespaces", "nodes"], **read}]}
+
+    def binding(self) -> dict:
+        name = f"{NAME}-{self.namespace}"
+        return {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name},
+                "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": name},
+                "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": self.namespace}]}
 
     def config_map(self, text: str = CONFIG) -> dict:
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME, "namespace": self.namespace},
@@ -222,6 +235,9 @@ class World:
         for node in self.nodes:
             if api.find("Node", node):
                 api.delete("Node", node)
+        for kind in ("ClusterRoleBinding", "ClusterRole"):
+            if api.find(kind, f"{NAME}-{self.namespace}"):
+                api.delete(kind, f"{NAME}-{self.namespace}")
         api.delete("Namespace", self.namespace)
 
 

@@ -6,14 +6,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cluster::doctor::{Chosen, Context, Report, Understood, diagnose};
+use cluster::doctor::{Chosen, Context, Listener, Pipeline, Report, Understood, diagnose};
 use cluster::snapshot::connect::Access;
 use cluster::snapshot::pods::Container;
-use cluster::snapshot::{self, Options};
+use cluster::snapshot::{self, Options, Right};
 
 use super::report;
-use crate::config::{Request, World, load_in};
-use crate::settings::{GoDuration, Severity};
+use crate::component::Needs;
+use crate::config::{Plan, Request, World, load_in};
+use crate::processors;
+use crate::settings::{ComponentId, GoDuration, Severity};
 
 /// `otel-agent doctor`
 #[derive(Debug, clap::Args)]
@@ -131,5 +133,63 @@ fn understand(text: &str, container: &Container) -> Understood {
             line => format!("line {line}, {}: {}{remedy}", problem.path, problem.what),
         }
     });
-    Understood { errors: errors.collect(), needs: Vec::new() }
+    let understood = Understood { errors: errors.collect(), ..Understood::default() };
+    match &loaded.plan {
+        Some(plan) => what_it_asks(plan, understood),
+        None => understood,
+    }
+}
+
+fn what_it_asks(plan: &Plan, understood: Understood) -> Understood {
+    let needs = plan.needs();
+    let ids = |ids: &[ComponentId]| ids.iter().map(ToString::to_string).collect();
+    let pipelines = plan.pipelines.iter().map(|pipeline| Pipeline {
+        name: pipeline.id.to_string(),
+        receivers: ids(&pipeline.receivers),
+        processors: ids(&pipeline.processors),
+    });
+    let passthrough = plan.processors.iter().filter_map(|(id, config)| match config {
+        processors::Config::K8sAttributes(config) if config.passthrough => Some(id.to_string()),
+        _ => None,
+    });
+    Understood {
+        needs: needs.iter().flat_map(|(_, needs)| &needs.rights).map(right).collect(),
+        pipelines: pipelines.collect(),
+        passthrough: passthrough.collect(),
+        loopback: loopback(plan, &needs),
+        ..understood
+    }
+}
+
+fn right(right: &crate::kubernetes::Right) -> Right {
+    Right {
+        group: right.group.to_owned(),
+        resource: right.resource.to_owned(),
+        verbs: right.verbs.iter().map(|verb| (*verb).to_owned()).collect(),
+        namespace: right.namespace.clone(),
+        name: right.name.map(str::to_owned),
+    }
+}
+
+/// What is for others to fetch, and listens on loopback.
+fn loopback(plan: &Plan, needs: &[(String, Needs)]) -> Vec<Listener> {
+    let own = plan.telemetry.metrics.endpoints().map(|reader| Listener {
+        what: "own metrics".to_owned(),
+        key: "service::telemetry::metrics".to_owned(),
+        address: reader.endpoint().to_string(),
+    });
+    let exporters = needs.iter().filter(|(path, _)| path.starts_with("exporters::"));
+    let exporters = exporters.flat_map(|(path, needs)| {
+        needs.listeners.iter().map(move |listener| Listener {
+            what: path.replace("::", " "),
+            key: format!("{path}::{}", listener.key),
+            address: listener.endpoint.to_string(),
+        })
+    });
+    own.chain(exporters).filter(|listener| is_loopback(&listener.address)).collect()
+}
+
+fn is_loopback(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -20,6 +20,30 @@ mod pods;
 /// The Service that applications send to.
 mod service;
 
+/// Why telemetry has no attributes of Kubernetes.
+mod attributes;
+
+/// What applications send to.
+mod applications;
+
+/// What goes on to the backend, and what comes in.
+mod exporters;
+
+/// The configuration in the ConfigMap, and the one that runs.
+mod configuration;
+
+/// Who scrapes the agent.
+mod prometheus;
+
+/// What clocks say.
+mod clock;
+
+/// What the agents' metrics say, and how fast it changes.
+mod figures;
+
+/// What the agents' logs say.
+mod log;
+
 /// Why a node does not take a pod.
 mod placement;
 
@@ -42,7 +66,18 @@ mod played;
 pub use report::Report;
 
 /// All families, in the order of the reference page.
-pub const FAMILIES: &[Family] = &[nodes::FAMILY, create::FAMILY, pods::FAMILY, service::FAMILY];
+pub const FAMILIES: &[Family] = &[
+    nodes::FAMILY,
+    create::FAMILY,
+    pods::FAMILY,
+    service::FAMILY,
+    applications::FAMILY,
+    attributes::FAMILY,
+    exporters::FAMILY,
+    configuration::FAMILY,
+    prometheus::FAMILY,
+    clock::FAMILY,
+];
 
 /// What has to do with one another.
 pub struct Family {
@@ -138,6 +173,34 @@ pub struct Understood {
     pub errors: Vec<String>,
     /// The rights that it needs.
     pub needs: Vec<Right>,
+    /// Its pipelines.
+    pub pipelines: Vec<Pipeline>,
+    /// The `k8s_attributes` processors that only pass the sender's address on, by id.
+    pub passthrough: Vec<String>,
+    /// What is to be fetched from other pods, and listens on loopback.
+    pub loopback: Vec<Listener>,
+}
+
+/// A pipeline, with the ids of what is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pipeline {
+    /// `metrics`
+    pub name: String,
+    /// In the order of the configuration.
+    pub receivers: Vec<String>,
+    /// In the order in which data passes.
+    pub processors: Vec<String>,
+}
+
+/// Something that listens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listener {
+    /// What for: `own metrics`.
+    pub what: String,
+    /// The key of the configuration.
+    pub key: String,
+    /// Where.
+    pub address: String,
 }
 
 impl Check {

@@ -1,7 +1,11 @@
 //! What a pod of the agent says of itself: its metrics and its health through the API server's proxy, and its log.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use jiff::Timestamp;
+
+use super::clocks;
 use super::pods::Pod;
 use super::reader::{Reader, Seen, Wanted};
 use super::right::Right;
@@ -15,6 +19,9 @@ const LOG_LINES: u32 = 200;
 /// The end of the log of a container that has ended.
 const LAST_WORDS: u32 = 20;
 
+/// Between the two times that metrics are read: long enough for a rate, short enough to wait for.
+const PAUSE: Duration = Duration::from_secs(3);
+
 /// Where the agent tells its metrics, and its health, unless its container says otherwise.
 const METRICS: (&str, u16) = ("metrics", 8888);
 const HEALTH: (&str, u16) = ("health", 13133);
@@ -26,6 +33,12 @@ pub struct Inside {
     pub pod: String,
     /// Its own metrics; none if nobody asked, since it does not run.
     pub metrics: Option<Seen<Samples>>,
+    /// The same some seconds before.
+    pub earlier: Option<Samples>,
+    /// What its clock said with the metrics.
+    pub clock: Option<Timestamp>,
+    /// By how much its clock is ahead of the API server's, in seconds; negative: behind.
+    pub ahead: Option<f64>,
     /// What its health check answered.
     pub health: Option<Seen<String>>,
     /// The end of its log.
@@ -131,13 +144,28 @@ pub(super) async fn read(reader: &Reader, pod: &Pod) -> Inside {
     };
     let (metrics, health, log, last_words) =
         tokio::join!(asked(metrics, "metrics"), asked(health, ""), logged(false, runs), logged(true, crashed));
-    Inside {
-        pod: pod.name().to_owned(),
-        metrics: metrics.map(|seen| seen.map(|text| Samples::parse(&text))),
-        health,
-        log,
-        last_words,
+    let mut earlier = metrics.map(|seen| seen.map(|text| Samples::parse(&text)));
+    let mut clock = None;
+    let mut metrics = None;
+    if let (Some(Seen::Known(_)), Some(port)) =
+        (&earlier, container.and_then(|container| container.port(METRICS.0, METRICS.1)))
+    {
+        tokio::time::sleep(PAUSE).await;
+        let asked_at = clocks::here();
+        let again = reader.text(&proxied(pod, port, "metrics"), METRICS_BYTES).await;
+        // The page was made between asking and the answer.
+        let here = f64::midpoint(asked_at, clocks::here());
+        let again = again.map(|text| Samples::parse(&text));
+        clock =
+            again.some().and_then(|samples| samples.sum("otel_agent_process_clock")).map(|clock| (clock, clock - here));
+        metrics = Some(again);
     }
+    let metrics = metrics.or_else(|| earlier.take());
+    let earlier = earlier.and_then(|seen| seen.some().cloned());
+    #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970")]
+    let time = clock.and_then(|(clock, _)| Timestamp::from_second(clock as i64).ok());
+    let ahead = clock.zip(reader.server_ahead()).map(|((_, ahead), server)| ahead - server);
+    Inside { pod: pod.name().to_owned(), metrics, earlier, clock: time, ahead, health, log, last_words }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what a text that was read is turned into")]

@@ -1,6 +1,7 @@
 //! What was seen of a cluster at one moment, with the rights of whoever looked. Reading changes nothing.
 
 use anyhow::bail;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use kube::Client;
 use serde::Deserialize;
@@ -50,17 +51,29 @@ pub mod access;
 /// The Prometheus operator's objects.
 pub mod monitors;
 
+/// What else stands between a Prometheus and the agent.
+pub mod scraping;
+
+/// What applications take their variables from.
+pub mod settings;
+
+/// What clocks say.
+pub mod clocks;
+
 pub use agents::Agent;
 pub use reader::{Seen, Unseen};
 pub use right::Right;
 
+use clocks::Ahead;
 use controllers::Controller;
 use monitors::Monitoring;
 use namespaces::{Namespace, PriorityClass, Quota};
 use nodes::Node;
 use pods::{Container, Pod};
 use reader::{Failure, Reader, Wanted};
+use scraping::{NetworkPolicy, Scraper};
 use services::{EndpointSlice, Service};
+use settings::ConfigMaps;
 
 /// Where the agent is installed unless somebody chooses otherwise.
 pub const NAMESPACE: &str = "open-telemetry";
@@ -116,6 +129,14 @@ pub struct Snapshot {
     pub priority_classes: Seen<Vec<PriorityClass>>,
     /// The Prometheus operator's objects.
     pub monitoring: Monitoring,
+    /// What those Prometheus servers may do where the agents live.
+    pub scrapers: Vec<Scraper>,
+    /// Network policies of all namespaces; a part: of the agent's own.
+    pub policies: Seen<Vec<NetworkPolicy>>,
+    /// ConfigMaps that applications take `OTEL_…` variables from.
+    pub config_maps: ConfigMaps,
+    /// By how much nodes' clocks are ahead, as their leases tell.
+    pub leases: Vec<Ahead>,
     /// The agents that were found.
     pub agents: Vec<Agent>,
     /// All that could not be seen.
@@ -134,9 +155,19 @@ pub async fn read(client: Client, options: &Options, needs: Needs<'_>) -> anyhow
     let controllers = snapshot.daemon_sets.items().iter().chain(snapshot.deployments.items());
     let controllers: Vec<Controller> = controllers.chain(snapshot.stateful_sets.items()).cloned().collect();
     let mut found = agents::choose(&controllers, options);
-    for agent in &mut found {
-        agents::complete(agent, &reader, &snapshot, options, needs).await;
-    }
+    let others: Vec<Controller> = controllers.into_iter().filter(|one| !one.looks_like_the_agent()).collect();
+    let targets: Vec<String> = found.iter().map(|agent| agent.namespace().to_owned()).collect();
+    let prometheuses = snapshot.monitoring.prometheuses.some().and_then(Option::as_ref).map(Vec::as_slice);
+    let around = async {
+        tokio::join!(
+            scraping::read(&reader, prometheuses.unwrap_or_default(), &targets),
+            settings::read(&reader, &others),
+            clocks::read(&reader),
+        )
+    };
+    let complete = join_all(found.iter_mut().map(|agent| agents::complete(agent, &reader, &snapshot, options, needs)));
+    let (around, _) = tokio::join!(Box::pin(around), complete);
+    (snapshot.scrapers, snapshot.config_maps, snapshot.leases) = around;
     snapshot.agents = found;
     snapshot.unseen = reader.take_unseen();
     Ok(snapshot)
@@ -152,7 +183,7 @@ async fn of_the_cluster(reader: &Reader, options: &Options) -> Snapshot {
     let all = |version: &str, resource: &str| Wanted::list(version, resource, None);
     let (nodes, pods) = (all("v1", "nodes"), all("v1", "pods"));
     let (namespaces, classes) = (all("v1", "namespaces"), all("scheduling.k8s.io/v1", "priorityclasses"));
-    let (nodes, pods, namespaces, priority_classes, services, slices, quotas, monitoring) = tokio::join!(
+    let (nodes, pods, namespaces, priority_classes, services, slices, quotas, monitoring, policies) = tokio::join!(
         reader.list(&nodes, |_: &mut Node| {}),
         reader.list(&pods, smaller),
         reader.list(&namespaces, |_: &mut Namespace| {}),
@@ -161,6 +192,7 @@ async fn of_the_cluster(reader: &Reader, options: &Options) -> Snapshot {
         wide(reader, own, "discovery.k8s.io/v1", "endpointslices"),
         wide(reader, own, "v1", "resourcequotas"),
         monitors::read(reader),
+        wide(reader, own, "networking.k8s.io/v1", "networkpolicies"),
     );
     Snapshot {
         taken: Timestamp::now(),
@@ -176,6 +208,7 @@ async fn of_the_cluster(reader: &Reader, options: &Options) -> Snapshot {
         namespaces,
         priority_classes,
         monitoring,
+        policies,
         ..Snapshot::default()
     }
 }

@@ -89,6 +89,8 @@ pub struct Container {
     #[serde(deserialize_with = "or_default")]
     pub env: Vec<EnvVar>,
     #[serde(deserialize_with = "or_default")]
+    pub env_from: Vec<EnvFrom>,
+    #[serde(deserialize_with = "or_default")]
     pub ports: Vec<ContainerPort>,
     pub resources: Resources,
     pub restart_policy: String,
@@ -111,6 +113,27 @@ pub struct EnvVar {
 #[serde(rename_all = "camelCase", default)]
 pub struct EnvSource {
     pub field_ref: Option<FieldRef>,
+    pub config_map_key_ref: Option<KeyRef>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KeyRef {
+    pub name: String,
+    pub key: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvFrom {
+    pub prefix: String,
+    pub config_map_ref: Option<MapRef>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MapRef {
+    pub name: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

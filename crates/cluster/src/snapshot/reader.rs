@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use super::clocks;
 use super::meta::or_default;
 use super::right::Right;
 
@@ -162,6 +163,7 @@ pub(crate) struct Reader {
     client: Client,
     gate: Semaphore,
     unseen: Mutex<Vec<Unseen>>,
+    server_ahead: Mutex<Option<f64>>,
 }
 
 #[derive(Deserialize)]
@@ -182,7 +184,7 @@ struct PageMetadata {
 
 impl Reader {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, gate: Semaphore::new(AT_ONCE), unseen: Mutex::default() }
+        Self { client, gate: Semaphore::new(AT_ONCE), unseen: Mutex::default(), server_ahead: Mutex::default() }
     }
 
     /// All objects of a kind, page by page; `keep` makes each smaller before the next page comes.
@@ -240,6 +242,11 @@ impl Reader {
         self.send(Request::get(path), Vec::new(), at_most).await
     }
 
+    /// By how much the clock of the API server is ahead of the one here, in seconds, as its first answer told.
+    pub(crate) fn server_ahead(&self) -> Option<f64> {
+        *self.server_ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What could not be seen so far, each once.
     pub(crate) fn take_unseen(&self) -> Vec<Unseen> {
         let mut all = std::mem::take(&mut *self.unseen.lock().unwrap_or_else(PoisonError::into_inner));
@@ -287,11 +294,22 @@ impl Reader {
     }
 
     async fn answer(&self, request: Request<Body>, at_most: usize) -> Result<Vec<u8>, Failure> {
+        let asked_at = clocks::here();
         let answer = self.client.send(request).await.map_err(|error| Failure::new(0, told(&error)))?;
+        self.note_date(answer.headers(), f64::midpoint(asked_at, clocks::here()));
         let code = answer.status().as_u16();
         let body = Limited::new(answer.into_body(), at_most).collect().await;
         let bytes = body.map_err(|error| Failure::new(0, format!("the answer ended early: {error}")))?.to_bytes();
         if code < 300 { Ok(bytes.to_vec()) } else { Err(Failure::new(code, refusal(code, &bytes))) }
+    }
+
+    /// Of the first answer only: later ones may be a pod's, passed on.
+    fn note_date(&self, headers: &http::HeaderMap, here: f64) {
+        let mut ahead = self.server_ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        if ahead.is_none() {
+            let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
+            *ahead = date.and_then(clocks::of_header).map(|server| server - here);
+        }
     }
 
     fn note(&self, wanted: &Wanted, failure: &Failure) -> Unseen {

@@ -18,6 +18,7 @@ use crate::config::Plan;
 use crate::kubernetes::Directories;
 use crate::net::server::Address;
 use crate::pipeline::Ledger;
+use crate::pipeline::fair::{Parties, PodName};
 use crate::processors::k8s_attributes::Miss;
 use crate::telemetry::logs::Logs;
 use crate::telemetry::{Health, Metrics, Who, process, table};
@@ -36,6 +37,8 @@ pub struct Identity {
     pub health: Health,
     /// Who sends what.
     pub who: Who,
+    /// What each sender holds.
+    pub parties: Parties,
     /// Where pods are known from; shared by all plans that read them from the same place.
     pub directories: Directories,
     /// The own log, if the program has started one.
@@ -66,9 +69,14 @@ impl Identity {
             let pod = known.by_address(address)?;
             Some(format!("{}/{}", pod.namespace, pod.name))
         });
+        let known = directories.clone();
+        let parties = Parties::new(move |address| {
+            let pod = known.by_address(address).filter(|pod| !pod.host_network)?;
+            Some(PodName { uid: pod.uid.clone(), namespace: pod.namespace.clone(), name: pod.name.clone() })
+        });
         let (health, instance) = (Health::starting(), process::instance_id());
         health.register(&metrics);
-        Identity { metrics, ledger, health, who, directories, logs, instance }
+        Identity { metrics, ledger, health, who, parties, directories, logs, instance }
     }
 }
 

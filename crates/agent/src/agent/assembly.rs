@@ -16,7 +16,7 @@ use crate::exporters;
 use crate::extensions::Authenticators;
 use crate::net::server::Address;
 use crate::pipeline::sizing::Marks;
-use crate::pipeline::{Door, Patience, PipelinePlan, Pipelines, Sender, Step};
+use crate::pipeline::{Door, Fair, Patience, PipelinePlan, Pipelines, Sender, Step};
 use crate::processors::k8s_attributes::{Enricher, Miss};
 use crate::processors::{self, Workshop};
 use crate::receivers;
@@ -54,7 +54,9 @@ impl Assembly {
         let kept_before = before.map(|before| &before.kept);
         let storages = Storages::open(&plan, &identity.metrics, before.map(|before| &before.storages))?;
         let before = before.map(|before| before.pipelines.door().budget());
-        let door = Door::new(marks.unwrap_or_else(|| Marks::by_default(total)).budget(before)).seen_by(&identity.who);
+        let fair = Fair::new(limiters.iter().map(|limiter| &limiter.fair_share), &identity.parties);
+        let budget = marks.unwrap_or_else(|| Marks::by_default(total)).budget(before);
+        let door = Door::new(budget).seen_by(&identity.who).shared_by(fair);
         let guards = limiters.iter().map(|limiter| limiter.guard(&door, total)).collect();
         // What is shown of these components ends with them, when another plan takes over.
         let metrics = identity.metrics.scoped();

@@ -92,6 +92,7 @@ pub(super) fn resolve(config: &Config, world: &World<'_>, problems: &mut Problem
     };
     checks::order::check(config, problems);
     checks::needs::check(config, &plan, world, problems);
+    checks::limits::check(config, &plan, problems);
     checks::unused::check(config, problems);
     (!problems.any_errors()).then_some(plan)
 }

@@ -201,6 +201,22 @@ fn the_order_of_processors_is_judged() {
 }
 
 #[test]
+fn a_limit_for_pods_that_nobody_knows_is_a_warning() {
+    let limits = |list: &str| format!("processors: {{memory_limiter: {{fair_share: {{limits: [{list}]}}}}}}");
+    check(&limits("{pod: '*', items_per_second: 5}"), "");
+    check(
+        &limits("{pod: '*', items_per_second: 5}, {namespace: shop, items_per_second: 5}"),
+        "warning: processors::memory_limiter::fair_share::limits::1: the limit for `shop` limits nobody: no `k8s_attributes` \
+         processor says which pod sends; add a `k8s_attributes` processor, or limit every sender with `pod: \"*\"` alone",
+    );
+    check(
+        &limits("{items_per_second: 5}"),
+        "processors::memory_limiter::fair_share::limits::0::namespace: a limit must say for whom it is: `namespace`, `pod` \
+         or both; write `namespace: NAME`, `pod: \"NAME-*\"` or both; `pod: \"*\"` is every sender",
+    );
+}
+
+#[test]
 fn a_limit_that_the_kernel_enforces_first_is_a_warning() {
     check(
         "processors: {memory_limiter: {limit_mib: 512}}",

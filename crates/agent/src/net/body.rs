@@ -43,6 +43,8 @@ pub struct Full {
     pub used: usize,
     /// The mark that would have been passed.
     pub limit: usize,
+    /// True if it is the share of the one sender that is used up, and others may still have room.
+    pub of_sender: bool,
 }
 
 impl fmt::Display for Full {

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
+use super::fair::{self, Charge, Charges, Kept};
 use crate::net::body::Reserve;
 
 pub use crate::net::body::Full;
@@ -37,6 +38,8 @@ pub struct Hold {
     own: usize,
     /// Bytes that other holds stand for, too, because they share the same memory.
     shared: Vec<Arc<Permit>>,
+    /// Whose data it is.
+    charges: Charges,
 }
 
 /// Bytes held by several [`Hold`]s at once; given back with the last of them.
@@ -75,7 +78,27 @@ impl Budget {
     /// The soft mark would be passed, or already is.
     pub fn try_hold(&self, bytes: usize) -> Result<Hold, Full> {
         self.take(bytes, self.0.soft)?;
-        Ok(Hold { budget: self.clone(), own: bytes, shared: Vec::new() })
+        let mut hold = self.nothing();
+        hold.own = bytes;
+        Ok(hold)
+    }
+
+    /// Whether little is left of what is open to new data: less than half of it, when `more` bytes are in. From then on it is
+    /// for senders that are below their share.
+    #[must_use]
+    pub fn is_scarce(&self, more: usize) -> bool {
+        self.usage().saturating_add(self.held_before()).saturating_add(more) > self.0.soft / 2
+    }
+
+    /// Whether less than an eighth is left of what is open to new data, when `more` bytes are in. That is for newcomers.
+    #[must_use]
+    pub fn is_nearly_full(&self, more: usize) -> bool {
+        let soft = self.0.soft;
+        self.usage().saturating_add(self.held_before()).saturating_add(more) > soft - soft / 8
+    }
+
+    fn nothing(&self) -> Hold {
+        Hold { budget: self.clone(), own: 0, shared: Vec::new(), charges: Charges::default() }
     }
 
     /// The same budget, without keeping it.
@@ -115,7 +138,7 @@ impl Budget {
             Ok(_) => Ok(()),
             Err(used) => {
                 self.0.refusals.fetch_add(1, Ordering::Relaxed);
-                Err(Full { wanted: bytes, used: used + before, limit })
+                Err(Full { wanted: bytes, used: used + before, limit, of_sender: false })
             }
         }
     }
@@ -163,6 +186,7 @@ impl Hold {
     pub fn grow(&mut self, bytes: usize) -> Result<(), Full> {
         self.budget.take(bytes, self.budget.0.limit)?;
         self.own += bytes;
+        self.charges.grow(bytes);
         Ok(())
     }
 
@@ -171,7 +195,7 @@ impl Hold {
     /// # Errors
     /// The limit of the budget would be passed.
     pub fn another(&self, bytes: usize) -> Result<Hold, Full> {
-        let mut other = Hold { budget: self.budget.clone(), own: 0, shared: Vec::new() };
+        let mut other = self.budget.nothing();
         other.grow(bytes)?;
         Ok(other)
     }
@@ -192,6 +216,7 @@ impl Hold {
         let surplus = self.bytes().saturating_sub(bytes).min(self.own);
         self.own -= surplus;
         self.budget.give_back(surplus);
+        self.charges.shrink(surplus);
     }
 
     /// A second hold on the same memory. It is given back when both are dropped, however the bytes are divided between
@@ -202,7 +227,37 @@ impl Hold {
             let bytes = std::mem::take(&mut self.own);
             self.shared.push(Arc::new(Permit { budget: self.budget.clone(), bytes }));
         }
-        Hold { budget: self.budget.clone(), own: 0, shared: self.shared.clone() }
+        let charges = self.charges.share();
+        Hold { budget: self.budget.clone(), own: 0, shared: self.shared.clone(), charges }
+    }
+
+    /// Says whose data this is. It counts as theirs until the bytes are given back, whatever they are copied into.
+    pub fn charge(&mut self, charge: Charge) {
+        self.charges.push(charge);
+    }
+
+    /// Takes over whose data `other` is, whose bytes were copied here.
+    pub fn take_charges(&mut self, other: &mut Hold) {
+        self.charges.merge(std::mem::take(&mut other.charges));
+    }
+
+    /// How many charges lie on it alone.
+    #[cfg(test)]
+    pub(super) fn charged(&self) -> usize {
+        self.charges.len()
+    }
+
+    /// Who sent this request; none for what was joined from several.
+    #[must_use]
+    pub fn sender(&self) -> Option<&fair::Party> {
+        self.charges.only().map(|charge| charge.party().as_ref())
+    }
+
+    /// Whether the room that there is, is kept from the sender of this request, if `more` bytes come in.
+    #[must_use]
+    pub fn kept_from(&self, more: usize, crowded: Option<wire::Signal>) -> Option<Kept> {
+        let charge = self.charges.only()?;
+        fair::kept_from(charge.party(), charge.weight(), &self.budget, more, crowded)
     }
 
     /// Takes over what `other` holds.
@@ -214,6 +269,7 @@ impl Hold {
             self.shared.push(Arc::new(Permit { budget: other.budget.clone(), bytes: own }));
         }
         self.shared.append(&mut other.shared);
+        self.take_charges(&mut other);
     }
 }
 
@@ -246,8 +302,12 @@ impl Reserve for Hold {
     fn grow(&mut self, bytes: usize) -> Result<(), Full> {
         // What is asked for is the body as a whole: one that no empty budget could hold is known by that.
         let whole = |full| Full { wanted: self.own.saturating_add(bytes), ..full };
+        if let Some(kept) = self.kept_from(bytes, None) {
+            return Err(whole(kept.full(&self.budget)));
+        }
         self.budget.take(bytes, self.budget.0.soft).map_err(whole)?;
         self.own += bytes;
+        self.charges.grow(bytes);
         Ok(())
     }
 

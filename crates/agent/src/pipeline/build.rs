@@ -79,7 +79,9 @@ impl Pipelines {
             return None;
         }
         let keepers = keepers(self.pipelines.iter().filter(mine));
-        Some(Intake::new(signal, self.door.clone(), entrances).kept_by(keepers))
+        let exporters = self.pipelines.iter().filter(mine).flat_map(|pipeline| &pipeline.exporters);
+        let crowds = exporters.filter_map(Sender::crowd).cloned().collect();
+        Some(Intake::new(signal, self.door.clone(), entrances).kept_by(keepers).leading_to(crowds))
     }
 
     /// The ways by which what journals keep comes in again: pipelines with one exporter, which names a storage.

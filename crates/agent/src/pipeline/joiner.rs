@@ -153,7 +153,8 @@ impl Block {
     }
 
     /// Adds a copy. The batch's own memory is given back.
-    fn with(mut self, batch: Batch) -> Block {
+    fn with(mut self, mut batch: Batch) -> Block {
+        self.hold.take_charges(&mut batch.hold);
         batch.body.iter().for_each(|slice| self.buffer.extend_from_slice(slice));
         self.ticket.merge(batch.ticket);
         self.origin = self.origin.common(&batch.origin);

@@ -6,6 +6,9 @@ pub mod batch;
 /// Memory is held by permits.
 pub mod budget;
 
+/// Who is refused first when there is little room.
+pub mod fair;
+
 /// Where every item went.
 pub mod ledger;
 
@@ -67,13 +70,14 @@ pub use batch::{Arrival, Batch, Metadata, Origin};
 pub use budget::{Budget, Full, Hold};
 pub use build::{PipelinePlan, Pipelines, Step};
 pub use deliver::{Deliver, Fault, Outcome, Parcel};
+pub use fair::Fair;
 pub use intake::{Door, Entrance, Intake};
 pub use joiner::Joiner;
 pub use ledger::{Ledger, Line, Reason};
 pub use patience::Patience;
 pub use process::{End, Gather, Process, Segment, Wait};
 pub use progress::{Movement, Progress};
-pub use refusal::{Code, Refusal, Rejected};
+pub use refusal::{Cause, Code, Refusal, Rejected};
 pub use sender::{Policy, Sender};
 pub use stop::Stop;
 pub use ticket::{Route, Ticket};

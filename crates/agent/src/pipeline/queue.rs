@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
+use super::fair::Crowd;
 use super::{Batch, Refusal, Stop};
 use crate::settings::{ComponentId, GoDuration, Reader, Toggle, settings, words};
 
@@ -177,6 +178,8 @@ pub(super) struct Queue {
     arrival: Notify,
     /// The last of what there was is done.
     empty: Notify,
+    /// Tells the door when it is nearly full.
+    crowd: Crowd,
 }
 
 #[derive(Debug, Default)]
@@ -199,13 +202,18 @@ pub(super) enum Overflow {
 
 impl Queue {
     pub(super) fn new(capacity: u64) -> Queue {
-        let state = Mutex::default();
-        Queue { capacity, state, room: Notify::new(), arrival: Notify::new(), empty: Notify::new() }
+        let (room, arrival, empty) = (Notify::new(), Notify::new(), Notify::new());
+        Queue { capacity, state: Mutex::default(), room, arrival, empty, crowd: Crowd::default() }
     }
 
     /// The largest size it can have.
     pub(super) fn capacity(&self) -> u64 {
         self.capacity
+    }
+
+    /// Whether it is nearly full.
+    pub(super) fn crowd(&self) -> &Crowd {
+        &self.crowd
     }
 
     /// Its size, what is being sent included.
@@ -230,6 +238,7 @@ impl Queue {
         }
         let only_one = state.used == 0;
         state.used += entry.size;
+        self.crowd.set(Crowd::at(state.used, self.capacity));
         state.waiting.push_back(*entry);
         let more = state.used < self.capacity;
         drop(state);
@@ -297,6 +306,7 @@ impl Queue {
         let empty = {
             let mut state = self.lock();
             state.used -= size;
+            self.crowd.set(Crowd::at(state.used, self.capacity));
             state.used == 0
         };
         self.room.notify_one();

@@ -16,31 +16,72 @@ pub struct Refusal {
     pub message: String,
     /// When trying again makes sense (`RetryInfo`, `Retry-After`).
     pub retry_after: Option<Duration>,
+    /// What was short.
+    pub cause: Cause,
+}
+
+/// What was short where data was refused, for those who count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The memory of the agent.
+    Memory,
+    /// The sender holds more than its share of what is short.
+    Share,
+    /// The sender has used up a fixed limit.
+    Limit,
+    /// Something else: a full queue, a destination that says no.
+    Other,
 }
 
 impl Refusal {
     /// Not now: the sender should try again.
     #[must_use]
     pub fn unavailable(message: impl Into<String>) -> Refusal {
-        Refusal { code: Code::Unavailable, message: message.into(), retry_after: None }
+        Refusal { code: Code::Unavailable, message: message.into(), retry_after: None, cause: Cause::Other }
     }
 
     /// Not ever: trying again would end the same way.
     #[must_use]
     pub fn permanent(message: impl Into<String>) -> Refusal {
-        Refusal { code: Code::Internal, message: message.into(), retry_after: None }
+        Refusal { code: Code::Internal, message: message.into(), retry_after: None, cause: Cause::Other }
     }
 
     /// The request itself is at fault.
     #[must_use]
     pub fn invalid(message: impl Into<String>) -> Refusal {
-        Refusal { code: Code::InvalidArgument, message: message.into(), retry_after: None }
+        Refusal { code: Code::InvalidArgument, message: message.into(), retry_after: None, cause: Cause::Other }
     }
 
     /// The memory budget is spent. The words are the Collector's; unlike it, we say when to come back.
     #[must_use]
     pub fn memory() -> Refusal {
-        Refusal::unavailable("data refused due to high memory usage").after(Duration::from_secs(1))
+        let refusal = Refusal::unavailable("data refused due to high memory usage").after(Duration::from_secs(1));
+        Refusal { cause: Cause::Memory, ..refusal }
+    }
+
+    /// There is little room left, and this sender has more than its share of it.
+    #[must_use]
+    pub fn share() -> Refusal {
+        let message =
+            "data refused: the agent has little room left, and this sender holds more than its fair share of it";
+        Refusal {
+            code: Code::ResourceExhausted,
+            message: message.to_owned(),
+            retry_after: Some(Duration::from_secs(1)),
+            cause: Cause::Share,
+        }
+    }
+
+    /// The sender has used up a limit that is configured for it, and may come back after `wait`: in whole seconds, which is all
+    /// that HTTP can say, and rounded up, as whoever comes too early is refused again.
+    #[must_use]
+    pub fn limit(what: &str, rate: f64, wait: Duration) -> Refusal {
+        Refusal {
+            code: Code::ResourceExhausted,
+            message: format!("data refused: this sender is limited to {rate} {what} a second"),
+            retry_after: Some(Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))),
+            cause: Cause::Limit,
+        }
     }
 
     /// The same refusal, with the time after which trying again makes sense.
@@ -62,7 +103,8 @@ impl Refusal {
         let retry_after = self.retry_after.max(other.retry_after);
         let message =
             if self.message == other.message { self.message } else { [self.message, other.message].join("; ") };
-        Refusal { code, message, retry_after }
+        let cause = if self.cause == Cause::Other { other.cause } else { self.cause };
+        Refusal { code, message, retry_after, cause }
     }
 }
 

@@ -8,6 +8,7 @@ use wire::{Limits, Signal};
 
 use super::courier::{Counts, Courier, Effort};
 use super::deliver::DynDeliver;
+use super::fair::Crowd;
 use super::journal::Journal;
 use super::queue::{self, Entry, Overflow, Queue, Sizer};
 use super::queue_batch::Batcher;
@@ -125,6 +126,12 @@ impl Sender {
         &self.inner.courier.progress
     }
 
+    /// Whether its queue is nearly full; without a queue nobody can tell.
+    #[must_use]
+    pub fn crowd(&self) -> Option<&Crowd> {
+        self.inner.queued.as_ref().map(|queued| queued.queue.crowd())
+    }
+
     /// Takes a batch. One that is in our custody already waits for room; one that a sender still has is refused when
     /// there is none, unless `block_on_overflow` says otherwise.
     ///
@@ -203,7 +210,7 @@ impl Queued {
         }
         if !batch.ticket.is_accepted() {
             let code = Code::InvalidArgument;
-            let refusal = Refusal { code, message: "element size too large".to_owned(), retry_after: None };
+            let refusal = Refusal { code, ..Refusal::invalid("element size too large") };
             return Err(self.back(batch, refusal));
         }
         for part in apart::divide(batch, self.settings.largest()) {

@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use wire::Signal;
 
 use crate::component::{About, Component, Needs, Status};
+use crate::pipeline::fair;
 use crate::pipeline::sizing::Marks;
 use crate::pipeline::{Batch, Door, Process, Refusal, Rejected};
 use crate::settings::{GoDuration, Reader, settings};
@@ -39,6 +40,10 @@ settings! {
         pub max_gc_interval_when_soft_limited: GoDuration = GoDuration::secs(30),
         /// Accepted for the Collector's sake, without effect: there is no garbage collector.
         pub max_gc_interval_when_hard_limited: GoDuration = GoDuration::secs(30),
+        /// Whom it refuses first; a key of ours. When there is little room left, in the memory budget or in the queue of an
+        /// exporter, a sender that holds more than its share is told to come back (429, `RESOURCE_EXHAUSTED`), and the others
+        /// are still let in. A sender is a pod, where a `k8s_attributes` processor knows it, or else an address.
+        pub fair_share: fair::Settings = fair::Settings::default(),
     }
     check Config::check
 }

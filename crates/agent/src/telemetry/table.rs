@@ -198,6 +198,8 @@ table! {
             "Number of items taken from a sender: its pod, or its address. Only the senders with most items are shown.";
         SENDER_REFUSED: Counter Normal "otel_agent_sender_refused_items" "{items}" ["sender", "otel_signal"]
             "Number of items of that sender that were not taken; it was told.";
+        SENDER_REFUSED_REQUESTS: Counter Normal "otel_agent_sender_refused_requests" "{requests}" ["sender", "reason"]
+            "Number of requests of that sender that were turned away, by reason: memory, share or limit; it was told.";
         SENDER_SERIES: Gauge Normal "otel_agent_sender_series" "{series}" ["sender"]
             "Number of different series of that sender in the last 10 to 20 minutes, estimated.";
         METRIC_SERIES: Gauge Normal "otel_agent_metric_series" "{series}" ["metric_name"]

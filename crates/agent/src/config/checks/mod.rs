@@ -9,6 +9,9 @@ pub(super) mod order;
 /// Ports, authenticators and memory do not stand in each other's way.
 pub(super) mod needs;
 
+/// Limits for pods have somebody who knows the pods.
+pub(super) mod limits;
+
 /// What is configured is used.
 pub(super) mod unused;
 

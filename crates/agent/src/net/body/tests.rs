@@ -22,7 +22,7 @@ impl Held {
 impl Reserve for Held {
     fn grow(&mut self, bytes: usize) -> Result<(), Full> {
         if self.now + bytes > self.limit {
-            return Err(Full { wanted: bytes, used: self.now, limit: self.limit });
+            return Err(Full { wanted: bytes, used: self.now, limit: self.limit, of_sender: false });
         }
         self.now += bytes;
         self.most = self.most.max(self.now);

@@ -15,7 +15,12 @@ pub(crate) struct Held {
 impl Reserve for Held {
     fn grow(&mut self, bytes: usize) -> Result<(), Full> {
         if self.limit.is_some_and(|limit| self.now + bytes > limit) {
-            return Err(Full { wanted: bytes, used: self.now, limit: self.limit.unwrap_or_default() });
+            return Err(Full {
+                wanted: bytes,
+                used: self.now,
+                limit: self.limit.unwrap_or_default(),
+                of_sender: false,
+            });
         }
         self.now += bytes;
         self.most = self.most.max(self.now);

@@ -13,7 +13,7 @@ struct Held(usize, usize);
 impl Reserve for Held {
     fn grow(&mut self, bytes: usize) -> Result<(), Full> {
         if self.0 + bytes > 1 << 20 {
-            return Err(Full { wanted: bytes, used: self.0, limit: 1 << 20 });
+            return Err(Full { wanted: bytes, used: self.0, limit: 1 << 20, of_sender: false });
         }
         self.0 += bytes;
         self.1 = self.1.max(self.0);

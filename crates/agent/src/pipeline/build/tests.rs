@@ -48,7 +48,7 @@ fn build(plans: Vec<PipelinePlan>, senders: Vec<Sender>, metrics: &Metrics) -> P
 }
 
 fn arrival(intake: &Intake, bytes: Bytes, items: usize) -> Arrival {
-    let hold = intake.admit(bytes.len()).unwrap();
+    let hold = intake.admit(&Origin::default(), bytes.len()).unwrap();
     Arrival { signal: Signal::Logs, bytes, items, origin: Origin::default(), hold }
 }
 

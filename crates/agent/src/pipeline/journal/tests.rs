@@ -87,7 +87,7 @@ impl Life {
         let intake = self.intake();
         let items = usize::try_from(numbers.end - numbers.start).unwrap();
         let bytes = logs(numbers);
-        let hold = intake.admit(bytes.len()).unwrap();
+        let hold = intake.admit(&Origin::default(), bytes.len()).unwrap();
         let mut metadata = Metadata::new();
         metadata.add("x-scope", "team-a");
         metadata.add("authorization", "Bearer secret");

@@ -15,7 +15,7 @@ use crate::net::body::Full;
 use crate::net::code::Code;
 use crate::net::grpc::Status;
 use crate::net::server::Peer;
-use crate::pipeline::{Arrival, Hold, Intake, Metadata, Origin, Refusal};
+use crate::pipeline::{Arrival, Cause, Hold, Intake, Metadata, Origin, Refusal};
 use crate::settings::ComponentId;
 use crate::telemetry::metric::PerSignal;
 use crate::telemetry::{Counter, Metrics, table};
@@ -41,13 +41,34 @@ pub(super) enum Reason {
     Unauthenticated,
     /// The memory budget.
     Memory,
+    /// The sender has more than its share of what is short.
+    Share,
+    /// The sender has used up a fixed limit.
+    Limit,
     /// A pipeline said no.
     Pipeline,
 }
 
 impl Reason {
-    const ALL: [Self; 6] =
-        [Self::Malformed, Self::TooLarge, Self::TooSlow, Self::Unauthenticated, Self::Memory, Self::Pipeline];
+    const ALL: [Self; 8] = [
+        Self::Malformed,
+        Self::TooLarge,
+        Self::TooSlow,
+        Self::Unauthenticated,
+        Self::Memory,
+        Self::Share,
+        Self::Limit,
+        Self::Pipeline,
+    ];
+
+    fn of(cause: Cause) -> Self {
+        match cause {
+            Cause::Memory => Self::Memory,
+            Cause::Share => Self::Share,
+            Cause::Limit => Self::Limit,
+            Cause::Other => Self::Pipeline,
+        }
+    }
 
     fn label(self) -> &'static str {
         match self {
@@ -56,6 +77,8 @@ impl Reason {
             Self::TooSlow => "too_slow",
             Self::Unauthenticated => "unauthenticated",
             Self::Memory => "memory",
+            Self::Share => "share",
+            Self::Limit => "limit",
             Self::Pipeline => "pipeline",
         }
     }
@@ -117,17 +140,21 @@ impl Door {
     }
 
     /// A permit to read a body. It holds nothing yet and grows with what is read.
-    pub(super) fn admit(&self, intake: &Intake) -> Result<Hold, Status> {
-        intake.admit(0).map_err(|refusal| {
-            self.count(Reason::Memory);
+    pub(super) fn admit(&self, intake: &Intake, origin: &Origin) -> Result<Hold, Status> {
+        intake.admit(origin, 0).map_err(|refusal| {
+            self.count(Reason::of(refusal.cause));
             status_of(refusal)
         })
     }
 
     /// There is no room for a body that is being read.
-    pub(super) fn no_room(&self, full: Full) -> Status {
-        self.count(Reason::Memory);
-        status_of(Refusal::from(full))
+    pub(super) fn no_room(&self, intake: &Intake, origin: &Origin, full: Full) -> Status {
+        let refusal = Refusal::from(full);
+        // One that would not fit into an empty budget is still refused for memory.
+        let cause = if refusal.cause == Cause::Other { Cause::Memory } else { refusal.cause };
+        self.count(Reason::of(cause));
+        intake.turned_away(origin, cause);
+        status_of(refusal)
     }
 
     pub(super) fn count(&self, reason: Reason) {
@@ -162,7 +189,7 @@ impl Door {
             Ok(()) => self.accepted[signal.index()].add(items),
             Err(refusal) => {
                 self.refused[signal.index()].add(items);
-                self.count(Reason::Pipeline);
+                self.count(Reason::of(refusal.cause));
                 return Err(NotTaken::Refused(status_of(refusal)));
             }
         }

@@ -106,10 +106,10 @@ impl Calls {
         }
         let origin = self.door.authenticate(headers, peer)?;
         let encoding = encoding(headers).inspect_err(|_| self.door.count(Reason::Malformed))?;
-        let mut hold = self.door.admit(intake)?;
+        let mut hold = self.door.admit(intake, &origin)?;
         let message = match read_message(body, encoding, &self.limits, &mut hold).await {
             Ok(message) => message,
-            Err(NoMessage::Full(full)) => return Err(self.door.no_room(full)),
+            Err(NoMessage::Full(full)) => return Err(self.door.no_room(intake, &origin, full)),
             Err(NoMessage::Status(status)) => {
                 match status.code {
                     Code::ResourceExhausted => self.door.count(Reason::TooLarge),

@@ -1,7 +1,6 @@
 //! OTLP over HTTP, as protobuf or JSON. A call over gRPC that comes to this port is served as well.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 
 use http::header::CONTENT_ENCODING;
 use http::request::Parts;
@@ -20,7 +19,7 @@ use crate::net::compression::Encoding;
 use crate::net::grpc::{Status, is_grpc};
 use crate::net::reply::Body;
 use crate::net::server::{Handle, Options, Peer};
-use crate::pipeline::Origin;
+use crate::pipeline::{Intake, Origin};
 use crate::settings::ComponentId;
 
 /// How the server of this protocol treats its peers.
@@ -102,18 +101,17 @@ impl Port {
     async fn export(&self, found: &Found, body: &mut Incoming, origin: Origin) -> Result<(), Refused> {
         let Found { signal, format, encoding } = *found;
         let refused = |status| Refused::Status(format, status);
-        let peer = origin.peer;
         let intake = self.door.intake(signal).ok_or(Refused::NotFound)?;
-        let mut hold = self.door.admit(intake).map_err(refused)?;
+        let mut hold = self.door.admit(intake, &origin).map_err(refused)?;
         let received = body::read(body, &self.limits, encoding, &mut hold).await;
-        let received = received.map_err(|error| self.unread(found, peer, error))?;
+        let received = received.map_err(|error| self.unread(found, intake, &origin, error))?;
         self.door.received(received.sent);
         let bytes = match format {
             Format::Protobuf => received.bytes,
             Format::Json => transcode(signal, &received.bytes, &mut hold).map_err(|error| match error {
-                NotJson::Full(full) => refused(self.door.no_room(full)),
+                NotJson::Full(full) => refused(self.door.no_room(intake, &origin, full)),
                 NotJson::Malformed(error) => {
-                    self.door.malformed(signal, peer, &error);
+                    self.door.malformed(signal, origin.peer, &error);
                     refused(answers::invalid(error.to_string()))
                 }
             })?,
@@ -124,9 +122,9 @@ impl Port {
         })
     }
 
-    fn unread(&self, found: &Found, peer: Option<SocketAddr>, error: BodyError) -> Refused {
+    fn unread(&self, found: &Found, intake: &Intake, origin: &Origin, error: BodyError) -> Refused {
         let status = match error {
-            BodyError::Full(full) => self.door.no_room(full),
+            BodyError::Full(full) => self.door.no_room(intake, origin, full),
             BodyError::TooLarge => {
                 self.door.count(Reason::TooLarge);
                 answers::invalid("http: request body too large")
@@ -136,7 +134,7 @@ impl Port {
                 return Refused::TooSlow(found.format, Status::new(Code::DeadlineExceeded, error.to_string()));
             }
             BodyError::Broken(what) => {
-                self.door.malformed(found.signal, peer, &what);
+                self.door.malformed(found.signal, origin.peer, &what);
                 answers::invalid(what)
             }
             BodyError::Aborted(_) => answers::invalid(error.to_string()),

@@ -58,6 +58,32 @@ struct Looked {
 
 struct PodNames(Box<dyn Fn(IpAddr) -> Option<String> + Send + Sync>);
 
+/// Why a request was turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Away {
+    /// The agent had no memory for it.
+    Memory,
+    /// Its sender had more than its share of what was short.
+    Share,
+    /// Its sender had used up a fixed limit.
+    Limit,
+}
+
+impl Away {
+    /// All of them.
+    pub const ALL: [Away; 3] = [Away::Memory, Away::Share, Away::Limit];
+
+    /// How it is called in labels.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Away::Memory => "memory",
+            Away::Share => "share",
+            Away::Limit => "limit",
+        }
+    }
+}
+
 /// One request, as it is known when the pipelines have said yes or no.
 #[derive(Debug, Clone, Copy)]
 pub struct Passed {
@@ -113,6 +139,13 @@ impl Who {
         }
     }
 
+    /// Counts a request that was turned away for the sake of others, whether or not anything of it was read.
+    pub fn turn_away(&self, peer: Option<SocketAddr>, why: Away) {
+        if self.0.settings.load().enabled {
+            lock(&self.0.senders).turn_away(peer, why);
+        }
+    }
+
     /// Looks into a request that has come, when it is time to. `request` is valid OTLP.
     pub fn look(&self, peer: Option<SocketAddr>, signal: Signal, items: usize, request: &[u8]) {
         let inner = &self.0;
@@ -162,6 +195,13 @@ impl Who {
                 if sender.items[index] + sender.refused[index] > 0 {
                     sink.set(&table::SENDER_ITEMS, &labels, sender.items[index]);
                     sink.set(&table::SENDER_REFUSED, &labels, sender.refused[index]);
+                }
+            }
+            for why in Away::ALL {
+                let turned_away = sender.turned_away[why as usize];
+                if turned_away > 0 {
+                    let labels = [("sender", sender.name.as_str()), ("reason", why.label())];
+                    sink.set(&table::SENDER_REFUSED_REQUESTS, &labels, turned_away);
                 }
             }
             sink.set(&table::SENDER_SERIES, &[("sender", sender.name.as_str())], sender.series);

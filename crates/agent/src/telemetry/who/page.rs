@@ -32,16 +32,17 @@ fn write_senders(page: &mut String, senders: &[senders::Row]) {
     let _ = writeln!(page, "\nSENDERS, most items first ({} of {})\n", senders.len().min(ROWS), senders.len());
     let _ = writeln!(
         page,
-        "{:>12} {:>12} {:>12} {:>10} {:>9} {:>10} {:>8}  {:<40} {:<16} SERVICE",
-        "SPANS", "POINTS", "LOGS", "REFUSED", "REQUESTS", "KIB", "SERIES", "SENDER", "ADDRESS"
+        "{:>12} {:>12} {:>12} {:>10} {:>9} {:>9} {:>10} {:>8}  {:<40} {:<16} SERVICE",
+        "SPANS", "POINTS", "LOGS", "REFUSED", "REQUESTS", "AWAY", "KIB", "SERIES", "SENDER", "ADDRESS"
     );
     for row in senders.iter().take(ROWS) {
         let [spans, points, logs] = row.items;
         let refused: u64 = row.refused.iter().sum();
         let _ = writeln!(
             page,
-            "{spans:>12} {points:>12} {logs:>12} {refused:>10} {:>9} {:>10} {:>8}  {:<40} {:<16} {}",
+            "{spans:>12} {points:>12} {logs:>12} {refused:>10} {:>9} {:>9} {:>10} {:>8}  {:<40} {:<16} {}",
             row.requests,
+            row.turned_away.iter().sum::<u64>(),
             row.bytes / 1024,
             row.series,
             shown(&row.name),
@@ -70,7 +71,9 @@ fn write_share(page: &mut String, inner: &Inner) {
     let share = if all == 0 { 100.0 } else { points as f64 * 100.0 / all as f64 };
     let _ = writeln!(
         page,
-        "\nSeries and the points by metric name come from the {share:.0} % of the points that were looked at ({points} of \
+        "\nAWAY are requests that were turned away before their items were known: there was no memory, or the sender had more\n\
+         than its share of what was left, or a fixed limit. Their sender was told when to come back.\n\
+         Series and the points by metric name come from the {share:.0} % of the points that were looked at ({points} of \
          {all}).\nSeries are estimates of the last 10 to 20 minutes, within about 7 %. Looking takes at most 1/{REST} of one \
          core;\nso far {} ms.",
         inner.looked.nanoseconds.load(Relaxed) / 1_000_000

@@ -1,12 +1,12 @@
 //! What is known of each sender.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::heavy::Heavy;
 use super::look::Seen;
 use super::sketch::Lately;
-use super::{Passed, TURN, address_of};
+use super::{Away, Passed, TURN, address_of};
 
 /// More than a node has pods.
 const CAPACITY: usize = 256;
@@ -24,6 +24,7 @@ struct Sender {
     items: [u64; 3],
     refused: [u64; 3],
     requests: u64,
+    turned_away: [u64; Away::ALL.len()],
     bytes: u64,
     series: Option<Box<Lately<256>>>,
 }
@@ -41,6 +42,8 @@ pub(super) struct Row {
     /// Items that were not taken; the sender was told.
     pub(super) refused: [u64; 3],
     pub(super) requests: u64,
+    /// Requests that were turned away for the sake of others, in the order of `Away::ALL`. Their items are not known.
+    pub(super) turned_away: [u64; Away::ALL.len()],
     pub(super) bytes: u64,
     /// Different series lately, about.
     pub(super) series: u64,
@@ -58,6 +61,12 @@ impl Senders {
         counted[passed.signal.index()] += items;
         sender.requests += 1;
         sender.bytes += passed.bytes as u64;
+    }
+
+    /// A request weighs as much as an item here, as nobody knows what was in it.
+    pub(super) fn turn_away(&mut self, peer: Option<SocketAddr>, why: Away) {
+        let sender = self.table.add(&address_of(peer), 1, |address| *address, Sender::default);
+        sender.turned_away[why as usize] += 1;
     }
 
     /// Takes over what a look at one of its requests has shown.
@@ -97,6 +106,7 @@ impl Sender {
             items: self.items,
             refused: self.refused,
             requests: self.requests,
+            turned_away: self.turned_away,
             bytes: self.bytes,
             series: self.series.as_ref().map_or(0, |series| series.estimate()),
         }

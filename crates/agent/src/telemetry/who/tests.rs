@@ -112,6 +112,22 @@ fn what_was_taken_and_what_was_refused_is_counted_by_sender() {
 }
 
 #[test]
+fn what_was_turned_away_for_the_sake_of_others_is_counted_by_sender() {
+    let who = Who::new();
+    let metrics = Metrics::new();
+    who.register(&metrics);
+    for _ in 0..3 {
+        who.turn_away(peer(1), Away::Share);
+    }
+    who.turn_away(peer(1), Away::Limit);
+    let value = |reason| metrics.value(&table::SENDER_REFUSED_REQUESTS, &[("sender", "10.1.2.1"), ("reason", reason)]);
+    assert_eq!((value("share"), value("limit"), value("memory")), (Some(3.0), Some(1.0), None));
+    let page = who.page();
+    let row = page.lines().find(|line| line.contains("10.1.2.1")).unwrap();
+    assert_eq!(row.split_whitespace().nth(5), Some("4"), "{page}");
+}
+
+#[test]
 fn a_sender_for_several_pods_keeps_its_address() {
     let who = Who::new();
     let of = |pod| group(&[("k8s.pod.name", pod)], "m", users(0..1));

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from . import exposition, parts, ports
+from . import cgroup, exposition, parts, ports
 from .waiting import until
 
 PORTS = ("GRPC_PORT", "HTTP_PORT", "METRICS_PORT", "HEALTH_PORT")
@@ -18,13 +18,15 @@ PORTS = ("GRPC_PORT", "HTTP_PORT", "METRICS_PORT", "HEALTH_PORT")
 class Program:
     """One run of a program with configuration files from `configs/`, on ports of its own."""
 
-    def __init__(self, kind: str, configs: list[str | Path], env: dict[str, object], arguments: list[str] = ()):
+    def __init__(self, kind: str, configs: list[str | Path], env: dict[str, object], arguments: list[str] = (),
+                 group: cgroup.MemoryGroup | None = None):
         self.kind = kind
         self.binary = {"agent": parts.agent, "collector": parts.collector}[kind]()
         self.ports = {name: ports.free() for name in PORTS}
         self.env = {**{k: str(v) for k, v in self.ports.items()}, **{k: str(v) for k, v in env.items()}}
         self.configs = [parts.CONFIGS / c if isinstance(c, str) else c for c in configs]
         self.arguments = list(arguments)
+        self.group = group
         self.log_file = tempfile.NamedTemporaryFile("w+b", prefix=f"{kind}-", suffix=".log")
         self.process: subprocess.Popen | None = None
 
@@ -45,7 +47,7 @@ class Program:
         environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **self.env}
         self.process = subprocess.Popen(
             command + self.arguments, stdin=subprocess.DEVNULL, stdout=self.log_file, stderr=self.log_file,
-            env=environment)
+            env=environment, preexec_fn=self.group and self.group.enter)
 
     def start(self) -> None:
         """Starts the process and waits until it says that it is ready."""
@@ -98,6 +100,12 @@ class Program:
     def tail(self) -> str:
         """The end of the log, for the message of a failure."""
         return "\n".join(line[:400] for line in self.log().splitlines()[-25:])
+
+    def memory(self) -> tuple[int, int]:
+        """Resident bytes: now, and the most there ever were."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        figures = {line.split(":")[0]: line.split()[1] for line in status if line.startswith(("VmRSS", "VmHWM"))}
+        return int(figures["VmRSS"]) << 10, int(figures["VmHWM"]) << 10
 
     def samples(self) -> exposition.Samples:
         return exposition.scrape(self.port("METRICS"))

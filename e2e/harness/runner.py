@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
-from . import differences, ledger, parts
+from . import cgroup, differences, ledger, parts
 from .program import Program
 
 
@@ -34,9 +34,9 @@ class Run:
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def start(self, configs: list[str | Path], env: dict[str, object] | None = None, kind: str | None = None,
-              arguments: list[str] = ()) -> Program:
+              arguments: list[str] = (), group: cgroup.MemoryGroup | None = None) -> Program:
         """A program that is ready; ended with the scenario, at the end of which its books must be in order."""
-        program = self.open(Program(kind or self.kind, configs, env or {}, arguments))
+        program = self.open(Program(kind or self.kind, configs, env or {}, arguments, group))
         self.stack.push(lambda failed, *_: None if failed else ledger.assert_in_order(program))
         return program
 

@@ -5,6 +5,7 @@ from . import (  # noqa: F401
     collectors,
     delivery,
     doctor,
+    fairness,
     hostile,
     k8sattributes,
     kubernetes,

@@ -102,7 +102,7 @@ impl Scene {
     async fn send(&self, items: u64) -> Result<(), Refusal> {
         let bytes = logs(0..items);
         let intake = self.pipelines.intake("in", Signal::Logs).unwrap();
-        let hold = intake.admit(bytes.len()).unwrap();
+        let hold = intake.admit(&Origin::default(), bytes.len()).unwrap();
         let items = usize::try_from(items).unwrap();
         intake.accept(Arrival { signal: Signal::Logs, bytes, items, origin: Origin::default(), hold }).await
     }

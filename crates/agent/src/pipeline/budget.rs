@@ -244,7 +244,7 @@ impl Hold {
     /// How many charges lie on it alone.
     #[cfg(test)]
     pub(super) fn charged(&self) -> usize {
-        self.charges.len()
+        self.charges.count()
     }
 
     /// Who sent this request; none for what was joined from several.

@@ -83,7 +83,7 @@ impl Charges {
 
     /// How many there are, without those that are shared.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub(in crate::pipeline) fn count(&self) -> usize {
         self.own.len()
     }
 

@@ -1,7 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use bytes::Bytes;
 use proptest::prelude::*;
 use tokio::time::advance;
 
@@ -243,7 +242,7 @@ async fn send_for(seconds: u64, intake: &Intake, origin: &Origin, items: usize) 
 }
 
 async fn send(intake: &Intake, origin: &Origin, items: usize) -> Result<(), Refusal> {
-    let bytes = Bytes::from(logs(0..items as u64));
+    let bytes = logs(0..items as u64);
     let hold = intake.admit(origin, bytes.len())?;
     intake.accept(Arrival { signal: Signal::Logs, bytes, items, origin: origin.clone(), hold }).await
 }

@@ -22,11 +22,11 @@ from .client import Api, ApiError
 
 PATIENCE = float(os.environ.get("E2E_PATIENCE", "1"))
 _RBAC = "rbac.authorization.k8s.io"
-# those that make or remove what scenarios look at; quotas, volumes, autoscalers and clouds are nobody's subject here
+# those that make or remove what scenarios look at; volumes, autoscalers and clouds are nobody's subject here
 _CONTROLLERS = [
     "clusterrole-aggregation-controller", "cronjob-controller", "daemonset-controller", "deployment-controller",
     "endpointslice-controller", "garbage-collector-controller", "job-controller", "namespace-controller",
-    "node-lifecycle-controller", "pod-garbage-collector-controller", "replicaset-controller",
+    "node-lifecycle-controller", "pod-garbage-collector-controller", "replicaset-controller", "resourcequota-controller",
     "root-ca-certificate-publisher-controller", "serviceaccount-controller", "statefulset-controller",
     "taint-eviction-controller",
 ]

@@ -9,14 +9,17 @@ import itertools
 import json
 import os
 import subprocess
+import time
 from dataclasses import dataclass, field
 
 from harness import parts
-from harness.kubernetes import ControlPlane, objects
+from harness.kubernetes import ApiError, ControlPlane, objects
 from harness.kubernetes.network import Network
 from harness.kubernetes.plane import PATIENCE
 from harness.runner import Run
 from harness.waiting import until
+
+from .kubelet import Kubelet
 
 NAME = "otel-agent"
 LABELS = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/instance": NAME}
@@ -121,7 +124,7 @@ class World:
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME, "namespace": self.namespace},
                 "data": {"agent.yaml": text}}
 
-    def daemon_set(self, **spec: object) -> dict:
+    def daemon_set(self, by_hand: bool = False, **spec: object) -> dict:
         probe = {"httpGet": {"path": "/", "port": "health"}}
         container = {
             "name": NAME, "image": IMAGE, "args": ["--config=/etc/otel-agent/agent.yaml"],
@@ -139,7 +142,7 @@ class World:
                 "selector": {"matchLabels": LABELS},
                 "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
                 "template": {
-                    "metadata": {"labels": LABELS},
+                    "metadata": {"labels": LABELS, "annotations": {objects.BY_HAND: "true"} if by_hand else {}},
                     "spec": {"serviceAccountName": NAME, "containers": [container], "terminationGracePeriodSeconds": 1,
                              "volumes": [{"name": "config", "configMap": {"name": NAME}}], **copy.deepcopy(spec)},
                 },
@@ -167,6 +170,10 @@ class World:
         return {pod["spec"].get("nodeName", ""): pod for pod in self.plane.owned("Pod", NAME, self.namespace)
                 if not pod["metadata"].get("deletionTimestamp")}
 
+    def agents_list(self) -> list[dict]:
+        """All of the agent's pods, also those that no node has taken."""
+        return self.plane.owned("Pod", NAME, self.namespace)
+
     def wait_for_agents(self, nodes: list[str]) -> None:
         """Until these nodes have an agent that is ready, and the DaemonSet has counted them."""
         def ready() -> bool:
@@ -175,6 +182,23 @@ class World:
             return number >= len(nodes) and all(node in there and there[node]["status"].get("phase") == "Running" for node in nodes)
 
         until(ready, lambda: f"agents on {nodes}: {list(self.agents())}", 30 * PATIENCE)
+
+    def wait_for_quota(self, name: str) -> None:
+        """Until it is in force."""
+        until(lambda: self.plane.api.get("ResourceQuota", name, self.namespace).get("status", {}).get("hard"),
+              f"quota {name} is in force", 30 * PATIENCE)
+
+    def kubelet(self, run: Run, behaves) -> Kubelet:
+        """The scenario's own kubelets for the pods of a DaemonSet made `by_hand`."""
+        return run.open(Kubelet(self.plane, self.network, self.namespace, behaves))
+
+    def event(self, kind: str, name: str, reason: str, message: str, uid: str = "") -> None:
+        """Something that is told of an object, just now."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.plane.api.create({
+            "apiVersion": "v1", "kind": "Event", "metadata": {"name": f"{name}.{next(_numbers)}", "namespace": self.namespace},
+            "involvedObject": {"kind": kind, "name": name, "namespace": self.namespace, "uid": uid}, "reason": reason,
+            "message": message, "type": "Warning", "count": 3, "firstTimestamp": now, "lastTimestamp": now})
 
     # --- the doctor
 
@@ -214,9 +238,12 @@ class World:
     def mend(self, finding: dict, number: int = 0) -> None:
         """Runs a command of the remedy exactly as it was printed, as whoever copies it into a shell."""
         commands = [remedy["command"] for remedy in finding["remedy"] if remedy.get("command")]
-        done = subprocess.run(["bash", "-ec", commands[number]], capture_output=True, text=True, timeout=60 * PATIENCE,
-                              env=self.environment())
-        assert done.returncode == 0, f"{commands[number]}\n{done.stdout}{done.stderr}"
+        self.shell(commands[number])
+
+    def shell(self, commands: str) -> None:
+        done = subprocess.run(["bash", "-ec", commands], capture_output=True, text=True, timeout=60 * PATIENCE,
+                              env=self.environment(), cwd=self.plane.folder)
+        assert done.returncode == 0, f"{commands}\n{done.stdout}{done.stderr}"
 
     def environment(self, kubeconfig: object = None) -> dict[str, str]:
         tools = [parts.kubernetes() / self.plane.minor, parts.agent().parent]
@@ -226,19 +253,23 @@ class World:
     # --- at the end
 
     def remove(self) -> None:
+        """All of it, whatever of it is still there: controllers and kwok take away what belongs to it at the same time."""
         api = self.plane.api
-        for kind in ("DaemonSet", "Deployment", "ReplicaSet"):
+        for kind in ("DaemonSet", "Deployment", "ReplicaSet", "Pod"):
             for item in api.items(kind, self.namespace):
-                api.delete(kind, item["metadata"]["name"], self.namespace)
-        for pod in api.items("Pod", self.namespace):
-            api.delete("Pod", pod["metadata"]["name"], self.namespace, grace_seconds=0)
+                self._delete(kind, item["metadata"]["name"], 0 if kind == "Pod" else None)
         for node in self.nodes:
-            if api.find("Node", node):
-                api.delete("Node", node)
+            self._delete("Node", node)
         for kind in ("ClusterRoleBinding", "ClusterRole"):
-            if api.find(kind, f"{NAME}-{self.namespace}"):
-                api.delete(kind, f"{NAME}-{self.namespace}")
-        api.delete("Namespace", self.namespace)
+            self._delete(kind, f"{NAME}-{self.namespace}")
+        self._delete("Namespace", self.namespace)
+
+    def _delete(self, kind: str, name: str, grace_seconds: int | None = None) -> None:
+        try:
+            self.plane.api.delete(kind, name, self.namespace, grace_seconds=grace_seconds)
+        except ApiError as error:
+            if error.code != 404:
+                raise
 
 
 def new(run: Run, nodes: int = 2) -> World:

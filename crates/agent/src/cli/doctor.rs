@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cluster::doctor::{Chosen, Context, Listener, Pipeline, Report, Understood, diagnose};
+use cluster::doctor::{Chosen, Context, Limiter, Listener, Pipeline, Report, Understood, diagnose};
 use cluster::snapshot::connect::Access;
 use cluster::snapshot::pods::Container;
 use cluster::snapshot::{self, Options, Right};
@@ -115,8 +115,9 @@ const TEXT: &str = "the ConfigMap";
 
 /// What a configuration asks for, by this program's own rules, in a container with that environment and memory limit.
 fn understand(text: &str, container: &Container) -> Understood {
+    let (here, node_variables) = with_the_node_named(text);
     let variable = |name: &str| match name {
-        TEXT => Some(text.to_owned()),
+        TEXT => Some(here.clone()),
         name => {
             let env = container.env.iter().find(|env| env.name == name)?;
             // What only the cluster knows is there, and has some value.
@@ -133,7 +134,7 @@ fn understand(text: &str, container: &Container) -> Understood {
             line => format!("line {line}, {}: {}{remedy}", problem.path, problem.what),
         }
     });
-    let understood = Understood { errors: errors.collect(), ..Understood::default() };
+    let understood = Understood { errors: errors.collect(), node_variables, ..Understood::default() };
     match &loaded.plan {
         Some(plan) => what_it_asks(plan, understood),
         None => understood,
@@ -157,6 +158,8 @@ fn what_it_asks(plan: &Plan, understood: Understood) -> Understood {
         pipelines: pipelines.collect(),
         passthrough: passthrough.collect(),
         loopback: loopback(plan, &needs),
+        limiter: plan.processors.values().find_map(limiter),
+        batch_items: plan.processors.values().filter_map(batch_items).max(),
         ..understood
     }
 }
@@ -192,4 +195,39 @@ fn loopback(plan: &Plan, needs: &[(String, Needs)]) -> Vec<Listener> {
 fn is_loopback(address: &str) -> bool {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn limiter(config: &processors::Config) -> Option<Limiter> {
+    let processors::Config::MemoryLimiter(config) = config else { return None };
+    Some(match config.limit_mib {
+        0 => Limiter::Percentage(config.limit_percentage.into()),
+        mib => Limiter::Mib(mib.into()),
+    })
+}
+
+fn batch_items(config: &processors::Config) -> Option<u64> {
+    let processors::Config::Batch(config) = config else { return None };
+    Some(config.send_batch_size.into())
+}
+
+/// The configuration with the variable of the node's name in place of the node, and these variables. They are looked up in the
+/// environment of the process, which here is not that of the container; whether the container has them is a check of its own.
+fn with_the_node_named(text: &str) -> (String, Vec<String>) {
+    let pattern = r#"node_from_env_var:\s*["']?([A-Za-z_][A-Za-z0-9_]*)["']?"#;
+    let Ok(pattern) = regex::Regex::new(pattern) else { return (text.to_owned(), Vec::new()) };
+    let variables = pattern.captures_iter(text).filter_map(|found| Some(found.get(1)?.as_str().to_owned()));
+    (pattern.replace_all(text, "node: $1").into_owned(), variables.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_is_that_of_the_container() {
+        let text = "processors: {k8s_attributes: {filter: {node_from_env_var: \"MY_NODE\"}}}";
+        let (here, variables) = with_the_node_named(text);
+        assert_eq!(here, "processors: {k8s_attributes: {filter: {node: MY_NODE}}}");
+        assert_eq!(variables, ["MY_NODE"]);
+    }
 }

@@ -20,6 +20,12 @@ mod pods;
 /// The Service that applications send to.
 mod service;
 
+/// Whether the newest agent has come to every node.
+mod rollout;
+
+/// Whether the agent stays within its memory.
+mod memory;
+
 /// Why telemetry has no attributes of Kubernetes.
 mod attributes;
 
@@ -70,7 +76,9 @@ pub const FAMILIES: &[Family] = &[
     nodes::FAMILY,
     create::FAMILY,
     pods::FAMILY,
+    rollout::FAMILY,
     service::FAMILY,
+    memory::FAMILY,
     applications::FAMILY,
     attributes::FAMILY,
     exporters::FAMILY,
@@ -179,6 +187,12 @@ pub struct Understood {
     pub passthrough: Vec<String>,
     /// What is to be fetched from other pods, and listens on loopback.
     pub loopback: Vec<Listener>,
+    /// What the memory limiter is set to, if there is one.
+    pub limiter: Option<Limiter>,
+    /// The largest `send_batch_size`, if there is a `batch`.
+    pub batch_items: Option<u64>,
+    /// The environment variables from which it takes the name of its own node.
+    pub node_variables: Vec<String>,
 }
 
 /// A pipeline, with the ids of what is in it.
@@ -201,6 +215,26 @@ pub struct Listener {
     pub key: String,
     /// Where.
     pub address: String,
+}
+
+/// What the memory limiter is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limiter {
+    /// `limit_mib`.
+    Mib(u64),
+    /// `limit_percentage`, of the container's limit.
+    Percentage(u64),
+}
+
+impl Limiter {
+    /// In bytes, in a container with that limit.
+    #[must_use]
+    pub fn bytes(self, container: u64) -> u64 {
+        match self {
+            Limiter::Mib(mib) => mib << 20,
+            Limiter::Percentage(percent) => container.saturating_mul(percent) / 100,
+        }
+    }
 }
 
 impl Check {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::placement::{Excluded, excluded, taint_text, toleration};
-use super::words::{count, has, is, list, named};
-use super::{Check, Context, Family, Finding, Severity};
+use super::words::{count, has, is, list, named, older};
+use super::{Check, Context, Family, Finding, Severity, trouble};
 use crate::snapshot::nodes::{Node, Taint};
 use crate::snapshot::pods::Pod;
 use crate::snapshot::services::Service;
@@ -15,7 +15,7 @@ use crate::snapshot::{Agent, NAMESPACE, Snapshot};
 pub(super) const FAMILY: Family = Family {
     name: "nodes",
     about: "Whether the agent is there, which nodes have none, and why.",
-    checks: &[&AGENT_MISSING, &NODE_TAINT, &NODE_SELECTOR, &NODE_FOREIGN, &NODE_UNSERVED],
+    checks: &[&AGENT_MISSING, &NODE_TAINT, &NODE_SELECTOR, &NODE_FOREIGN, &NODE_UNSERVED, &NODE_NAME],
     look,
 };
 
@@ -62,11 +62,18 @@ static NODE_UNSERVED: Check = Check {
     remedy: "What mends the reason, which is a finding of its own; meanwhile the Service can send to other nodes.",
 };
 
+static NODE_NAME: Check = Check {
+    id: "node-name-wrong",
+    severity: Severity::Error,
+    means: "The environment variable from which the agent learns its node's name is missing, or does not hold it: the agent does not \
+            start, or knows the pods of no node.",
+    evidence: "The variable that `k8s_attributes` names (`K8S_NODE_NAME` unless the configuration says otherwise), and the environment of \
+               the container.",
+    remedy: "The variable from the field `spec.nodeName`.",
+};
+
 /// Namespaces that belong to Kubernetes itself.
 const OF_THE_SYSTEM: [&str; 3] = ["kube-system", "kube-node-lease", "kube-public"];
-
-/// A pod that was made just now is not called late.
-const STARTING: i64 = 60;
 
 fn look(snapshot: &Snapshot, context: &Context<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = missing(snapshot, context).into_iter().collect();
@@ -74,6 +81,7 @@ fn look(snapshot: &Snapshot, context: &Context<'_>) -> Vec<Finding> {
         if agent.controller.is_daemon_set() {
             findings.extend(left_out(snapshot, context, agent));
         }
+        findings.extend(node_name(context, agent));
     }
     findings.extend(unserved(snapshot, context));
     findings
@@ -291,7 +299,7 @@ fn unserved(snapshot: &Snapshot, context: &Context<'_>) -> Option<Finding> {
         let Some(node) = snapshot.nodes.items().iter().find(|one| one.name() == *node) else { return false };
         let served = daemons.iter().any(|agent| {
             let mut own = agent.pods.items().iter().filter(|pod| pod.node() == Some(node.name()));
-            own.any(|pod| pod.is_ready() || is_starting(snapshot, pod))
+            own.any(|pod| pod.is_ready() || is_starting(snapshot, agent, pod))
         });
         // A node that was left out on purpose is told of only if something there sends to the agent.
         let on_purpose = daemons.iter().all(|agent| {
@@ -310,12 +318,9 @@ fn unserved(snapshot: &Snapshot, context: &Context<'_>) -> Option<Finding> {
 }
 
 /// A pod that was made a moment ago and has no trouble yet.
-fn is_starting(snapshot: &Snapshot, pod: &Pod) -> bool {
-    let young = !super::words::older(snapshot.taken, pod.metadata.creation_timestamp, STARTING);
-    let in_trouble = pod.status.container_statuses.iter().any(|status| {
-        let waiting = status.state.waiting.as_ref().map(|waiting| waiting.reason.as_str());
-        status.restart_count > 0 || waiting.is_some_and(|reason| reason != "ContainerCreating")
-    });
+fn is_starting(snapshot: &Snapshot, agent: &Agent, pod: &Pod) -> bool {
+    let young = !older(snapshot.taken, pod.metadata.creation_timestamp, trouble::STARTING);
+    let in_trouble = trouble::of(agent, pod, snapshot.taken).is_some();
     young && !in_trouble && !pod.is_over() && !pod.spec.node_name.is_empty()
 }
 
@@ -368,6 +373,42 @@ fn unserved_finding(
             finding.severity(severity).because(because).advise(advice)
         }
     }
+}
+
+/// The variable that the configuration takes the node's name from: missing, or not the node's name.
+fn node_name(context: &Context<'_>, agent: &Agent) -> Option<Finding> {
+    let container = agent.controller.spec.template.spec.agent()?;
+    let understood = context.understood(agent)?;
+    let holds = |name: &str| {
+        let variable = container.env.iter().find(|env| env.name == name);
+        variable.map(|env| {
+            env.value_from.as_ref().and_then(|from| from.field_ref.as_ref()).map(|field| field.field_path.as_str())
+        })
+    };
+    let wrong = understood.node_variables.iter().find(|name| holds(name) != Some(Some("spec.nodeName")))?;
+    let seen = match holds(wrong) {
+        None => format!("container {} has no variable {wrong}", container.name),
+        Some(None) => format!("{wrong} of container {} is not taken from a field of the pod", container.name),
+        Some(Some(field)) => format!("{wrong} of container {} is taken from {field}", container.name),
+    };
+    let variable = json!({"name": wrong, "value": null, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}});
+    let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": container.name, "env": [variable]}]}}}});
+    Some(
+        NODE_NAME
+            .found(agent.title(), format!("{wrong} does not hold the name of the node"))
+            .seen(format!("the configuration takes the node's name from {wrong}"))
+            .seen(seen)
+            .because("The agent reads the pods of its own node alone, and Kubernetes tells a pod its node's name through such a variable.")
+            .mend(
+                format!(
+                    "{} --namespace={} patch {} --patch='{patch}'",
+                    context.kubectl,
+                    agent.namespace(),
+                    agent.controller.reference()
+                ),
+                "Sets it, and starts the agents anew, one node after another.",
+            ),
+    )
 }
 
 #[cfg(test)]

@@ -3,13 +3,20 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Context, FAMILIES, Finding, Understood};
+use super::{Context, FAMILIES, Finding, Limiter, Understood};
 use crate::snapshot::agents::Configuration;
 use crate::snapshot::controllers::Controller;
 use crate::snapshot::nodes::Node;
 use crate::snapshot::pods::{Container, Pod};
 use crate::snapshot::services::Service;
 use crate::snapshot::{Agent, Seen, Snapshot};
+
+/// A part of a configuration, as far as commands change it.
+const CONFIG: &str = "\
+processors:
+  memory_limiter: {check_interval: 1s, limit_mib: 384, spike_limit_mib: 96}
+  batch: {timeout: 10s, send_batch_size: 1024}
+";
 
 /// When the tests look.
 pub(super) fn now() -> Timestamp {
@@ -103,11 +110,8 @@ pub(super) fn healthy() -> Snapshot {
                  "ports": [{"name": "otlp-grpc", "port": 4317, "targetPort": "otlp-grpc"},
                            {"name": "otlp-http", "port": 4318, "targetPort": "otlp-http"}]},
     }));
-    let configuration = Configuration {
-        config_map: "otel-agent".to_owned(),
-        key: "agent.yaml".to_owned(),
-        text: "receivers: {}".to_owned(),
-    };
+    let configuration =
+        Configuration { config_map: "otel-agent".to_owned(), key: "agent.yaml".to_owned(), text: CONFIG.to_owned() };
     let agent = Agent {
         controller: controller.clone(),
         pods: Seen::Known(own),
@@ -159,9 +163,14 @@ pub(super) fn find_with(snapshot: &Snapshot, understood: &Understood) -> Vec<Fin
     FAMILIES.iter().flat_map(|family| (family.look)(snapshot, &context)).collect()
 }
 
+/// What the configuration of the healthy cluster asks for.
+pub(super) fn understood() -> Understood {
+    Understood { limiter: Some(Limiter::Mib(384)), batch_items: Some(1_024), ..Understood::default() }
+}
+
 /// What all families find.
 pub(super) fn find(snapshot: &Snapshot) -> Vec<Finding> {
-    find_with(snapshot, &Understood::default())
+    find_with(snapshot, &understood())
 }
 
 /// The ids of what is found.

@@ -151,7 +151,7 @@ fn of_agent(it: &Seeing<'_>) -> Vec<Finding> {
             Trouble::NotReady => &NOT_READY,
             Trouble::Evicted => &POD_EVICTED,
             // What is known of memory is told together.
-            Trouble::OutOfMemory => continue,
+            Trouble::OutOfMemory(..) => continue,
         };
         by_kind.entry(check.id).or_default().pods.push((pod, trouble));
     }

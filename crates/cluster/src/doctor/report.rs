@@ -11,6 +11,9 @@ use crate::snapshot::{Right, Snapshot, Unseen};
 /// The version of the JSON; it changes when a field is taken away or means something else.
 pub const SCHEMA: &str = "otel-agent/doctor/v1";
 
+/// So much of what could not be seen is told in text.
+const LINES: usize = 8;
+
 /// What was found in a cluster.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -125,15 +128,23 @@ impl Report {
         }
         out.push_str("\nCould not be seen, so that nothing is said about it:\n");
         let mut told: Vec<String> = Vec::new();
-        for unseen in &self.unseen {
+        // What a right is missing for is told first: that can be mended.
+        let mut unseen: Vec<&Unseen> = self.unseen.iter().collect();
+        unseen.sort_by_key(|unseen| unseen.right.is_none());
+        for unseen in unseen {
             let line = match &unseen.right {
                 Some(right) => format!("{} (it takes the right to {right})", unseen.what),
                 None => format!("{}: {}", unseen.what, super::words::brief(&unseen.message)),
             };
             if !told.contains(&line) {
-                let _ = writeln!(out, "  {line}");
                 told.push(line);
             }
+        }
+        for line in told.iter().take(LINES) {
+            let _ = writeln!(out, "  {line}");
+        }
+        if let Some(more @ 1..) = told.len().checked_sub(LINES) {
+            let _ = writeln!(out, "  and {more} more (--output=json has all)");
         }
         if !self.grant.is_empty() {
             out.push_str("  Whoever administers the cluster lets you see it with:\n");
@@ -221,12 +232,12 @@ fn grant(snapshot: &Snapshot, context: &Context<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::played::{healthy, remove_pod, seen};
-    use crate::doctor::{Chosen, Understood, diagnose};
+    use crate::doctor::played::{healthy, remove_pod, seen, understood};
+    use crate::doctor::{Chosen, diagnose};
     use crate::snapshot::Seen;
 
     fn report(snapshot: &Snapshot) -> Report {
-        let context = Context { kubectl: "kubectl".to_owned(), understand: &|_, _| Understood::default() };
+        let context = Context { kubectl: "kubectl".to_owned(), understand: &|_, _| understood() };
         diagnose(snapshot, &context, &Chosen::default())
     }
 

@@ -29,7 +29,7 @@ pub(super) enum Trouble<'a> {
     /// What it mounts is not there.
     Volume(&'a Event),
     /// It was killed for its memory.
-    OutOfMemory,
+    OutOfMemory(&'a ContainerStatus, &'a Terminated),
     /// The kubelet ended it, since it did not answer the liveness probe.
     Liveness(&'a Event),
     /// It ends again and again.
@@ -82,7 +82,7 @@ fn of_container<'a>(agent: &'a Agent, pod: &Pod, status: &'a ContainerStatus, no
     let ended = status.state.terminated.as_ref().or(status.last_state.terminated.as_ref())?;
     let recent = !older(now, ended.finished_at, RECENT);
     if ended.reason == "OOMKilled" && (recent || reason == "CrashLoopBackOff") {
-        return Some(Trouble::OutOfMemory);
+        return Some(Trouble::OutOfMemory(status, ended));
     }
     let again = reason == "CrashLoopBackOff" || (recent && status.restart_count >= RESTARTS);
     again.then(|| killed(agent, pod, now).map_or(Trouble::Crash(status, ended), Trouble::Liveness))

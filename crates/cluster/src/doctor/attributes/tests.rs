@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::doctor::played::{ago, find, find_with, healthy, ids, parsed, seen};
+use crate::doctor::played::{ago, find, find_with, healthy, ids, parsed, seen, understood};
 use crate::doctor::{Pipeline, Understood};
 use crate::snapshot::access::Reviewed;
 use crate::snapshot::controllers::Controller;
@@ -66,7 +66,7 @@ fn pipeline(name: &str, processors: &[&str]) -> Pipeline {
 #[test]
 fn pipelines_are_judged_by_what_is_in_them_and_in_which_order() {
     let of = |pipelines: &[Pipeline]| {
-        let understood = Understood { pipelines: pipelines.to_vec(), ..Understood::default() };
+        let understood = Understood { pipelines: pipelines.to_vec(), ..understood() };
         ids(&find_with(&healthy(), &understood))
     };
     let good = pipeline("metrics", &["memory_limiter", "k8s_attributes", "batch"]);
@@ -74,8 +74,7 @@ fn pipelines_are_judged_by_what_is_in_them_and_in_which_order() {
     assert_eq!(of(&[good.clone(), pipeline("logs", &["batch"])]), ["attributes-pipeline"]);
     assert_eq!(of(&[pipeline("logs", &["batch"])]), ["attributes-absent"]);
     assert_eq!(of(&[pipeline("logs", &["batch/2", "k8sattributes/x"])]), ["attributes-order"]);
-    let passing =
-        Understood { passthrough: vec!["k8s_attributes".to_owned()], pipelines: vec![good], ..Understood::default() };
+    let passing = Understood { passthrough: vec!["k8s_attributes".to_owned()], pipelines: vec![good], ..understood() };
     assert_eq!(ids(&find_with(&healthy(), &passing)), ["attributes-passthrough"]);
 }
 

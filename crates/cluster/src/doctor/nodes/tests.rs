@@ -1,7 +1,7 @@
 use serde_json::json;
 
-use crate::doctor::Severity;
-use crate::doctor::played::{application, change_pod, find, healthy, ids, node, parsed, remove_pod, seen};
+use crate::doctor::played::{application, change_pod, find, find_with, healthy, ids, node, parsed, remove_pod, seen};
+use crate::doctor::{Severity, Understood};
 use crate::snapshot::nodes::Node;
 use crate::snapshot::{Seen, Snapshot, Unseen};
 
@@ -54,6 +54,7 @@ fn an_agent_that_is_not_ready_serves_nobody() {
     change_pod(&mut snapshot, "n2", |pod| {
         pod.status.conditions.clear();
         pod.metadata.creation_timestamp = Some("2026-11-01T11:59:50Z".parse().unwrap());
+        pod.status.start_time = pod.metadata.creation_timestamp;
     });
     assert!(!ids(&find(&snapshot)).contains(&"node-unserved"));
 }
@@ -118,4 +119,29 @@ fn what_was_not_seen_is_no_reason_for_a_finding() {
     assert_eq!(ids(&find(&snapshot)), ["node-taint"]);
     snapshot.nodes = Seen::Unseen(Unseen::default());
     assert_eq!(find(&snapshot), []);
+}
+
+#[test]
+fn the_variable_with_the_nodes_name_is_there_and_holds_it() {
+    let check = |name: &str, change: fn(&mut Snapshot)| {
+        let mut snapshot = healthy();
+        change(&mut snapshot);
+        let limiter = Some(crate::doctor::Limiter::Percentage(75));
+        let understood = Understood { node_variables: vec![name.to_owned()], limiter, ..Understood::default() };
+        find_with(&snapshot, &understood)
+    };
+    assert_eq!(check("K8S_NODE_NAME", |_| ()), []);
+    let missing = check("KUBE_NODE_NAME", |_| ());
+    assert_eq!(ids(&missing), ["node-name-wrong"]);
+    assert_eq!(missing[0].evidence[1], "container otel-agent has no variable KUBE_NODE_NAME");
+    let other = check("K8S_NODE_NAME", |snapshot| {
+        let env = &mut snapshot.agents[0].controller.spec.template.spec.containers[0].env[0];
+        env.value_from = parsed(json!({"fieldRef": {"fieldPath": "metadata.name"}}));
+    });
+    assert_eq!(other[0].evidence[1], "K8S_NODE_NAME of container otel-agent is taken from metadata.name");
+    let fixed = check("K8S_NODE_NAME", |snapshot| {
+        let env = &mut snapshot.agents[0].controller.spec.template.spec.containers[0].env[0];
+        (env.value, env.value_from) = ("n1".to_owned(), None);
+    });
+    assert_eq!(ids(&fixed), ["node-name-wrong"]);
 }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::doctor::played::{find, find_with, healthy, ids, parsed, seen};
+use crate::doctor::played::{find, find_with, healthy, ids, parsed, seen, understood};
 use crate::doctor::{Finding, Listener, Understood};
 use crate::snapshot::access::Reviewed;
 use crate::snapshot::monitors::Custom;
@@ -176,7 +176,7 @@ fn what_listens_on_loopback_cannot_be_fetched() {
         key: "service::telemetry::metrics".to_owned(),
         address: "localhost:8888".to_owned(),
     };
-    let understood = Understood { loopback: vec![listener], ..Understood::default() };
+    let understood = Understood { loopback: vec![listener], ..understood() };
     let found = find_with(&healthy(), &understood);
     assert_eq!(ids(&found), ["prometheus-loopback"]);
     assert_eq!(found[0].evidence, ["service::telemetry::metrics is localhost:8888"]);

@@ -1,0 +1,55 @@
+"""Rollouts that do not go on, and the variable that every agent needs."""
+
+from harness.runner import Run, scenario
+
+from . import world
+
+SECONDS = 120
+
+
+@scenario("doctor/rollout-by-hand", SECONDS)
+def by_hand(run: Run) -> None:
+    """`OnDelete`: the change stays in the DaemonSet until the strategy is another."""
+    it = world.new(run)
+    daemon_set = it.daemon_set()
+    daemon_set["spec"]["updateStrategy"] = {"type": "OnDelete"}
+    it.install(daemon_set=daemon_set)
+    it.wait_for_agents(it.nodes)
+    it.finds_nothing()
+    it.plane.kubectl("set", "image", "daemonset/otel-agent", "otel-agent=registry.test/otel-agent:0.2.0", f"--namespace={it.namespace}")
+    found = it.finds("rollout-by-hand")
+    assert found["title"] == "2 of 2 agents are of an older kind", found
+    it.mend(found)
+    it.finds_nothing(60)
+
+
+@scenario("doctor/surge-without-room", SECONDS)
+def surge(run: Run) -> None:
+    """There is room for one agent and not for two: the rollout waits until it is told to do without a surge."""
+    it = world.new(run, 0)
+    it.node("tight", cpu="150m", memory="1Gi")
+    it.install()
+    it.wait_for_agents(it.nodes)
+    it.finds_nothing()
+    it.plane.kubectl("set", "image", "daemonset/otel-agent", "otel-agent=registry.test/otel-agent:0.2.0", f"--namespace={it.namespace}")
+    found = it.finds("no-room")
+    assert found["cause"].startswith("During a rollout with maxSurge"), found
+    it.finds("rollout-stuck")
+    it.mend(found)
+    it.finds_nothing(60)
+
+
+@scenario("doctor/node-name-wrong", SECONDS)
+def node_name(run: Run) -> None:
+    """The variable is not there, or holds something else."""
+    wrong = ([], [{"name": "K8S_NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+             [{"name": "K8S_NODE_NAME", "value": "worker"}])
+    for env in wrong:
+        it = world.new(run, 1)
+        daemon_set = it.daemon_set()
+        daemon_set["spec"]["template"]["spec"]["containers"][0]["env"] = env
+        it.install(daemon_set=daemon_set)
+        it.wait_for_agents(it.nodes)
+        it.mend(it.finds("node-name-wrong"))
+        it.finds_nothing()
+        it.remove()

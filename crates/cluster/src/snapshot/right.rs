@@ -1,8 +1,10 @@
 //! A permission of Kubernetes' RBAC: which was missing, and the commands that grant it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::json;
 
 /// What somebody may do with a resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -67,16 +69,6 @@ impl fmt::Display for Right {
     }
 }
 
-/// How `kubectl create` names somebody who is to be given a right.
-#[must_use]
-pub fn subject_flag(user: &str) -> String {
-    match user.strip_prefix("system:serviceaccount:") {
-        Some(account) => format!("--serviceaccount={account}"),
-        None if user.chars().all(|c| c.is_ascii_alphanumeric() || "@.:_-".contains(c)) => format!("--user={user}"),
-        None => format!("--user='{}'", user.replace('\'', r"'\''")),
-    }
-}
-
 /// The user in what an API server says when it refuses: `pods is forbidden: User "jane" cannot list resource ..`.
 #[must_use]
 pub fn user_in(message: &str) -> Option<&str> {
@@ -85,39 +77,48 @@ pub fn user_in(message: &str) -> Option<&str> {
 }
 
 /// The commands that let a user read what was not to be seen: what is needed in the whole cluster is one ClusterRole, what
-/// is needed in a namespace one Role there. They add to a role that is there already.
+/// is needed in a namespace one Role there. They add to a role that is there already, and name kinds that this cluster may not
+/// have, for which `kubectl create clusterrole` would refuse all.
 #[must_use]
 pub fn grant_commands(kubectl: &str, rights: &[Right], user: &str) -> Vec<String> {
     let mut places: Vec<Option<String>> = rights.iter().map(|right| right.namespace.clone()).collect();
     places.sort();
     places.dedup();
-    places.iter().flat_map(|place| grant_in(kubectl, rights, place.as_deref(), user)).collect()
+    let objects = places.iter().flat_map(|place| grant_in(rights, place.as_deref(), user));
+    objects.map(|object| format!("echo '{object}' | {kubectl} auth reconcile -f -")).collect()
 }
 
-fn grant_in(kubectl: &str, rights: &[Right], namespace: Option<&str>, user: &str) -> Vec<String> {
-    let (kind, space) = match namespace {
-        Some(namespace) => ("role", format!(" --namespace={namespace}")),
-        None => ("clusterrole", String::new()),
+fn grant_in(rights: &[Right], namespace: Option<&str>, user: &str) -> [serde_json::Value; 2] {
+    const NAME: &str = "otel-agent-doctor";
+    const GROUP: &str = "rbac.authorization.k8s.io";
+    let kind = if namespace.is_some() { "Role" } else { "ClusterRole" };
+    let metadata = match namespace {
+        Some(namespace) => json!({"name": NAME, "namespace": namespace}),
+        None => json!({"name": NAME}),
     };
-    let here = |right: &&Right| right.namespace.as_deref() == namespace;
-    let mut verbs: Vec<&[String]> = rights.iter().filter(here).map(|right| right.verbs.as_slice()).collect();
-    verbs.sort();
-    verbs.dedup();
-    let mut commands = Vec::new();
-    for (number, verbs) in verbs.into_iter().enumerate() {
-        let of_these = rights.iter().filter(here).filter(|right| right.verbs == verbs);
-        let mut resources: Vec<String> = of_these.map(Right::qualified).collect();
-        resources.sort();
-        resources.dedup();
-        let (verbs, resources) = (verbs.join(","), resources.join(","));
-        let name = if number == 0 { "otel-agent-doctor".to_owned() } else { format!("otel-agent-doctor-{number}") };
-        let reconcile = format!("--dry-run=client -o yaml | {kubectl} auth reconcile -f -");
-        commands
-            .push(format!("{kubectl} create {kind} {name}{space} --verb={verbs} --resource={resources} {reconcile}"));
-        let subject = subject_flag(user);
-        commands.push(format!("{kubectl} create {kind}binding {name}{space} --{kind}={name} {subject} {reconcile}"));
+    let mut rules: BTreeMap<(&str, &[String]), Vec<&str>> = BTreeMap::new();
+    for right in rights.iter().filter(|right| right.namespace.as_deref() == namespace) {
+        rules.entry((&right.group, &right.verbs)).or_default().push(&right.resource);
     }
-    commands
+    let rules: Vec<_> = rules
+        .into_iter()
+        .map(|((group, verbs), mut resources)| {
+            resources.sort_unstable();
+            resources.dedup();
+            json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
+        })
+        .collect();
+    let account = user.strip_prefix("system:serviceaccount:").and_then(|account| account.split_once(':'));
+    let subject = match account {
+        Some((namespace, name)) => json!({"kind": "ServiceAccount", "namespace": namespace, "name": name}),
+        None => json!({"kind": "User", "apiGroup": GROUP, "name": user.replace('\'', "")}),
+    };
+    let version = format!("{GROUP}/v1");
+    [
+        json!({"apiVersion": version, "kind": kind, "metadata": metadata, "rules": rules}),
+        json!({"apiVersion": version, "kind": format!("{kind}Binding"), "metadata": metadata, "subjects": [subject],
+               "roleRef": {"apiGroup": GROUP, "kind": kind, "name": NAME}}),
+    ]
 }
 
 #[cfg(test)]
@@ -125,34 +126,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rights_of_the_cluster_with_the_same_verb_take_one_role() {
-        let rights = [Right::everywhere("list", "", "pods"), Right::everywhere("list", "apps", "daemonsets")];
+    fn rights_of_the_cluster_take_one_role() {
+        let rights = [
+            Right::everywhere("list", "", "pods"),
+            Right::everywhere("list", "", "nodes"),
+            Right::everywhere("list", "apps", "daemonsets"),
+        ];
         let said = "pods is forbidden: User \"jane@example.com\" cannot list resource \"pods\"";
-        let commands = grant_commands("kubectl", &rights, user_in(said).unwrap());
-        assert_eq!(
-            commands,
-            [
-                "kubectl create clusterrole otel-agent-doctor --verb=list --resource=daemonsets.apps,pods \
-                 --dry-run=client -o yaml | kubectl auth reconcile -f -",
-                "kubectl create clusterrolebinding otel-agent-doctor --clusterrole=otel-agent-doctor \
-                 --user=jane@example.com --dry-run=client -o yaml | kubectl auth reconcile -f -",
-            ]
-        );
+        let commands = grant_commands("kubectl --context=prod", &rights, user_in(said).unwrap());
+        assert_eq!(commands.len(), 2, "{commands:#?}");
+        assert!(commands[0].contains(r#""kind":"ClusterRole","#), "{}", commands[0]);
+        assert!(commands[0].contains(r#"{"apiGroups":[""],"resources":["nodes","pods"],"verbs":["list"]}"#));
+        assert!(commands[1].contains(r#""name":"jane@example.com""#), "{}", commands[1]);
+        assert!(commands[1].ends_with("| kubectl --context=prod auth reconcile -f -"));
     }
 
     #[test]
-    fn rights_in_a_namespace_and_with_other_verbs_take_roles_of_their_own() {
-        let rights = [
-            Right::within("open-telemetry", "get", "", "pods/log"),
-            Right::everywhere("list", "", "nodes"),
-            Right::everywhere("create", "authorization.k8s.io", "subjectaccessreviews"),
-        ];
-        let commands = grant_commands("kubectl --context=prod", &rights, "system:serviceaccount:ops:doctor");
-        assert_eq!(commands.len(), 6, "{commands:#?}");
-        assert!(commands[0].contains("--verb=create --resource=subjectaccessreviews.authorization.k8s.io "));
-        assert!(commands[2].contains("create clusterrole otel-agent-doctor-1 --verb=list --resource=nodes "));
-        assert!(commands[4].contains("create role otel-agent-doctor --namespace=open-telemetry --verb=get "));
-        assert!(commands[5].contains("--serviceaccount=ops:doctor"), "{}", commands[5]);
+    fn rights_in_a_namespace_take_a_role_there() {
+        let rights = [Right::within("open-telemetry", "get", "", "pods/log"), Right::everywhere("list", "", "nodes")];
+        let commands = grant_commands("kubectl", &rights, "system:serviceaccount:ops:doctor");
+        assert_eq!(commands.len(), 4, "{commands:#?}");
+        let role = r#""kind":"Role","metadata":{"name":"otel-agent-doctor","namespace":"open-telemetry"}"#;
+        assert!(commands[2].contains(role), "{}", commands[2]);
+        assert!(
+            commands[3].contains(r#"{"kind":"ServiceAccount","namespace":"ops","name":"doctor"}"#),
+            "{}",
+            commands[3]
+        );
         assert_eq!(rights[0].to_string(), "get pods/log in namespace open-telemetry");
     }
 }

@@ -14,6 +14,7 @@ from . import (  # noqa: F401
     oracle,
     oracle_keys,
     oracle_validate,
+    overload,
     prometheus,
     soak,
     watching,

@@ -44,6 +44,7 @@ def one_floods(env: dict[str, object], fair: bool, run: Run) -> None:
     if not fair:
         assert turned_away, "without shares the others are refused, too: if not, this scenario shows nothing"
         return
+    assert not any(told.given_up for told in calm + under), "the well-behaved could not deliver"
     assert not turned_away, f"the well-behaved were refused: {dict(turned_away)}"
     assert flooded.get(429, 0) > 20, flooded
     # Twice, and what a machine that is shared with others adds to a single request now and then.

@@ -1,0 +1,122 @@
+"""In a real cgroup, at twice the load that the backend takes: never killed, refusals only, and the backend is kept busy.
+
+OVERLOAD_SECONDS=600 makes it ten minutes for each size; OVERLOAD_BESIDE=1 gives the Go Collector the same load in a cgroup of
+the same size, for the figures.
+"""
+
+import functools
+import os
+import time
+
+from harness import ledger, overload
+from harness.cgroup import MemoryGroup
+from harness.overload import Load
+from harness.program import Program
+from harness.runner import Run, add
+from harness.slow import SlowBackend
+from harness.waiting import until
+
+SECONDS = float(os.environ.get("OVERLOAD_SECONDS", "21"))
+BESIDE = bool(os.environ.get("OVERLOAD_BESIDE"))
+RATE = 1_500_000  # bytes a second; small enough that the senders' own work is not what limits
+
+LOADS = [
+    Load("gRPC, 1 connection", "grpc", 1, 100_000),
+    Load("gRPC, gzip, 500 connections", "grpc", 500, 20_000, gzip=True),
+    Load("HTTP, 500 connections", "http", 500, 20_000),
+    Load("HTTP, gzip, 1 connection", "http", 1, 100_000, gzip=True),
+    Load("HTTP, gzip, huge", "http", 20, 3_000_000, gzip=True),
+    Load("gRPC, huge and tiny", "grpc", 10, 1_500_000, tiny_per_second=300),
+    Load("HTTP, slow readers and writers", "http", 50, 20_000, slow=40),
+]
+REFUSALS = {"OK", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "200", "429", "503", "closed"}
+
+
+def overloaded(mebibytes: int, run: Run) -> None:
+    group = run.open(MemoryGroup(mebibytes << 20))
+    backend = run.open(SlowBackend(RATE, keep=False))
+    program = run.start(["overload.yaml"], backend.env, group=group)
+    idle = program.memory()[0]
+    _fill(program)
+    figures = [_one(program, backend, load, SECONDS / len(LOADS)) for load in LOADS]
+    peak = program.memory()[1]
+    print(f"     {mebibytes} MiB: resident at most {peak >> 20} MiB, the group at most {group.peak() >> 20} MiB, "
+          f"killed {group.killed()} times")
+    assert group.killed() == 0 and program.running(), program.tail()
+    assert peak < mebibytes << 20
+    for load, goodput, told in figures:
+        assert set(told) <= REFUSALS, f"{load.name}: {told}"
+        assert goodput > 0.9, f"{load.name}: the backend was {goodput:.0%} busy"
+    assert program.healthy(), "being full must not lower health"
+    backend.hurry()
+    until(lambda: ledger.books(program, "logs").at_rest, lambda: f"{ledger.books(program, 'logs')} is at rest", seconds=60)
+    ledger.assert_balanced(program)
+    books = ledger.books(program, "logs")
+    assert books.accepted > 0 and not books.dropped, books
+    until(lambda: program.samples().sum("otel_agent_budget_used_bytes") == 0, "the budget is free again")
+    _given_back(program, idle, peak)
+    if BESIDE:
+        _beside(mebibytes, run)
+
+
+def _fill(program: Program) -> None:
+    """So much at once that it has to refuse: from then on what comes is what the backend takes, and as much again."""
+    sender = overload.start(Load("fill", "http", 8, 200_000), _ports(program), 20 * RATE, 20)
+    until(lambda: sender.poll() is not None or _has_refused(program), f"{program.kind} has no room any more", seconds=60)
+    sender.terminate()
+    sender.communicate()
+    if program.kind == "agent":
+        assert _has_refused(program), "it was not filled, so that nothing is shown here"
+
+
+def _has_refused(program: Program) -> bool:
+    counted = ("otel_agent_receiver_refused_requests", "otelcol_processor_memory_limiter_refused")
+    try:
+        return any(sample.value for sample in program.samples() if sample.name.startswith(counted))
+    except OSError:  # a Collector at its limit may not answer any more
+        return not program.running()
+
+
+def _ports(program: Program) -> dict[str, int]:
+    return {"grpc": program.port("GRPC"), "http": program.port("HTTP")}
+
+
+def _one(program: Program, backend: SlowBackend, load: Load, seconds: float) -> tuple[Load, float, dict]:
+    """Twice what the backend takes."""
+    sender = overload.start(load, _ports(program), 2 * RATE, seconds)
+    began, taken = time.monotonic(), backend.taken
+    until(lambda: sender.poll() is not None, f"{load.name} is over", seconds=2 * seconds + 90)
+    # The sender's last requests may have waited for their answers: the time is what it really took.
+    goodput = (backend.taken - taken) / (RATE * (time.monotonic() - began))
+    counted = overload.counted(sender, 10)
+    told = {**counted["told"]}
+    offered = counted["bytes"] / seconds / RATE
+    memory = program.memory()[0] >> 20 if program.running() else 0
+    print(f"     {program.kind}: {load.name}: offered {offered:.1f} times the rate, backend {goodput:.0%} busy, "
+          f"{memory} MiB resident, told {told}{' and ' + str(counted['tiny']) if counted['tiny'] else ''}")
+    return load, goodput, told | counted["tiny"]
+
+
+def _given_back(program: Program, idle: int, peak: int) -> None:
+    """What a burst has taken goes back to the system."""
+    kept = lambda: (program.memory()[0] - idle) / (peak - idle)
+    until(lambda: kept() < 0.35, lambda: f"of what the burst took, {1 - kept():.0%} was given back", seconds=30)
+    print(f"     idle {idle >> 20} MiB, at most {peak >> 20}, after the burst {program.memory()[0] >> 20}: {1 - kept():.0%} given back")
+
+
+def _beside(mebibytes: int, run: Run) -> None:
+    group = run.open(MemoryGroup(mebibytes << 20))
+    backend = run.open(SlowBackend(RATE, keep=False))
+    collector = run.open(Program("collector", ["overload.yaml"], backend.env, group=group))
+    _fill(collector)
+    for load in LOADS:
+        if collector.running():
+            _one(collector, backend, load, SECONDS / len(LOADS))
+    state = "runs" if collector.running() else f"has ended with {collector.process.returncode}"
+    print(f"     collector: {mebibytes} MiB: the group at most {group.peak() >> 20} MiB, killed {group.killed()} times, it {state}")
+
+
+LIMIT = (SECONDS * 2 + 120) * (2 if BESIDE else 1)
+for size in (128, 64):
+    add(f"reliability/overload-{size}", functools.partial(overloaded, size), LIMIT,
+        agent_only="for the figures of both: OVERLOAD_BESIDE=1")

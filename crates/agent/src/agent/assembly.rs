@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -15,7 +16,8 @@ use crate::config::{Pipeline, Plan};
 use crate::exporters;
 use crate::extensions::Authenticators;
 use crate::net::server::Address;
-use crate::pipeline::sizing::Marks;
+use crate::pipeline::beside::{self, Beside};
+use crate::pipeline::sizing::{CONNECTION, POD};
 use crate::pipeline::{Door, Fair, Patience, PipelinePlan, Pipelines, Sender, Step};
 use crate::processors::k8s_attributes::{Enricher, Miss};
 use crate::processors::{self, Workshop};
@@ -35,6 +37,9 @@ pub(super) struct Assembly {
     enrichers: Vec<Arc<Enricher>>,
     /// Watch the memory for as long as they live.
     _guards: Vec<processors::memory_limiter::Guard>,
+    /// What grows beside payload, and who looks at it.
+    beside: Beside,
+    _watch: beside::Watch,
     /// What exporters that are fetched from have; the next plan may take it over.
     kept: exporters::Kept,
     fetched: Vec<(ComponentId, exporters::prometheus::Running)>,
@@ -48,19 +53,23 @@ impl Assembly {
         let extensions = plan.extensions.iter().map(|(id, config)| (id, config));
         let authenticators = Authenticators::open(extensions)?;
         let total = cgroup::memory_total(cgroup::Limits::of_this_process());
-        let limiters: Vec<_> = plan.processors.values().filter_map(processors::Config::memory_limiter).collect();
-        // One budget for the agent: the strictest limiter's, as memory is one.
-        let marks = limiters.iter().map(|limiter| limiter.marks(total)).min_by_key(|marks| marks.soft);
+        let limiters: Vec<_> = plan.limiters().collect();
         let kept_before = before.map(|before| &before.kept);
         let storages = Storages::open(&plan, &identity.metrics, before.map(|before| &before.storages))?;
         let before = before.map(|before| before.pipelines.door().budget());
         let fair = Fair::new(limiters.iter().map(|limiter| &limiter.fair_share), &identity.parties);
-        let budget = marks.unwrap_or_else(|| Marks::by_default(total)).budget(before);
+        let budget = plan.marks(total).budget(before);
+        let beside = Beside::default();
+        let known = identity.directories.clone();
+        beside.add("pods", move || known.pods() * POD);
+        let watch = beside.watch(&budget);
         let door = Door::new(budget).seen_by(&identity.who).shared_by(fair);
         let guards = limiters.iter().map(|limiter| limiter.guard(&door, total)).collect();
         // What is shown of these components ends with them, when another plan takes over.
         let metrics = identity.metrics.scoped();
         let kept = exporters::Kept::of(&plan.exporters, kept_before, &metrics);
+        kept.weigh(&beside);
+        beside.show_in(&metrics);
         let senders = senders(&plan, &authenticators, &storages, &kept, &metrics)?;
         let patience = Patience::default();
         let mut workshop = Workshop {
@@ -85,6 +94,8 @@ impl Assembly {
             patience,
             enrichers,
             _guards: guards,
+            beside,
+            _watch: watch,
             kept,
             fetched: Vec::new(),
             receivers: Vec::new(),
@@ -134,6 +145,9 @@ impl Assembly {
             let authenticator = |id: &ComponentId| self.authenticators.server(id);
             let inputs = receivers::Inputs { intakes, authenticator: &authenticator, metrics: &self.metrics };
             let running = config.start(id, inputs).with_context(|| format!("cannot start receiver `{id}`"))?;
+            let counts: Vec<_> = running.counts().cloned().collect();
+            let open = move || counts.iter().map(|counts| counts.open.load(Relaxed)).sum::<usize>();
+            self.beside.add("connections", move || open() * CONNECTION);
             self.receivers.push((id.clone(), running));
         }
         Ok(())

@@ -12,6 +12,9 @@ mod run;
 /// Every problem of a configuration.
 pub mod validate;
 
+/// What a configuration makes of the memory that there is.
+pub mod memory;
+
 /// What this program has.
 pub mod components;
 
@@ -49,7 +52,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check a configuration and print every problem of it, with place and remedy
+    /// Check a configuration and print every problem of it, with place and remedy, and the memory that it gives to telemetry
     Validate(Sources),
     /// List the components of this program, with the state of each
     Components,

@@ -8,6 +8,7 @@ use wire::Signal;
 use crate::component::Needs;
 use crate::config::written::{Components, Config};
 use crate::config::{World, checks};
+use crate::pipeline::sizing::Marks;
 use crate::settings::{ComponentId, Problems};
 use crate::telemetry::settings::TelemetryConfig;
 use crate::{exporters, extensions, processors, receivers};
@@ -53,6 +54,24 @@ impl Plan {
         let exporters = self.exporters.iter().map(|(id, config)| (format!("exporters::{id}"), config.needs()));
         let extensions = self.extensions.iter().map(|(id, config)| (format!("extensions::{id}"), config.needs()));
         receivers.chain(processors).chain(exporters).chain(extensions).collect()
+    }
+
+    /// The memory limiters that pipelines name.
+    pub fn limiters(&self) -> impl Iterator<Item = &processors::memory_limiter::Config> + Clone {
+        self.processors.values().filter_map(processors::Config::memory_limiter)
+    }
+
+    /// The marks on the memory of the process, of which `total` is there: the strictest limiter's, as memory is one.
+    #[must_use]
+    pub fn marks(&self, total: Option<u64>) -> Marks {
+        let marks = self.limiters().map(|limiter| limiter.marks(total)).min_by_key(|marks| marks.soft);
+        marks.unwrap_or_else(|| Marks::by_default(total))
+    }
+
+    /// Whether senders over their share are refused first.
+    #[must_use]
+    pub fn shares_are_on(&self) -> bool {
+        self.limiters().all(|limiter| limiter.fair_share.enabled)
     }
 
     /// The pipelines of one signal that take from a receiver, in the order written.

@@ -32,6 +32,7 @@ use wire::Signal;
 
 use crate::component::{ExtensionNeed, Role, components};
 use crate::net::auth::Credentials;
+use crate::pipeline::beside::Beside;
 use crate::pipeline::{Sender, queue};
 use crate::settings::{ComponentId, Toggle};
 use crate::telemetry::Metrics;
@@ -80,6 +81,14 @@ impl Kept {
             kept.prometheus.insert(id.clone(), ((**config).clone(), exporter));
         }
         kept
+    }
+
+    /// Says how much memory the series take.
+    pub fn weigh(&self, beside: &Beside) {
+        for (_, exporter) in self.prometheus.values() {
+            let exporter = exporter.clone();
+            beside.add("series", move || exporter.bytes());
+        }
     }
 
     /// Opens what is fetched from; the exporters that opened before an error are in `opened`.

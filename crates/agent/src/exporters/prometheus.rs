@@ -67,6 +67,12 @@ const SLOWEST_SWEEP: Duration = Duration::from_secs(30);
 const FASTEST_SWEEP: Duration = Duration::from_millis(200);
 
 impl Exporter {
+    /// Bytes of its series.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.table.state().bytes
+    }
+
     /// An exporter without series.
     #[must_use]
     pub fn new(id: &ComponentId, config: &Config) -> Exporter {

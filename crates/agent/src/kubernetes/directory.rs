@@ -61,6 +61,13 @@ impl Directories {
         Ok(Directory { inner })
     }
 
+    /// How many pods are known, in all directories.
+    #[must_use]
+    pub fn pods(&self) -> usize {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.values().filter_map(Weak::upgrade).map(|inner| inner.shared.read().len()).sum()
+    }
+
     /// The pod that has an address now, in whichever directory knows it.
     #[must_use]
     pub fn by_address(&self, address: IpAddr) -> Option<Arc<Pod>> {

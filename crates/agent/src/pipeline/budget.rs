@@ -21,6 +21,8 @@ struct Account {
     limit: usize,
     soft: usize,
     used: AtomicUsize,
+    /// What other things than payload take from it now.
+    beside: AtomicUsize,
     /// How often there was no room.
     refusals: AtomicU64,
     /// The budget of the configuration before this one, while it still holds something: memory is one.
@@ -68,8 +70,8 @@ impl Budget {
     }
 
     fn open(limit: usize, soft: usize, before: Option<WeakBudget>) -> Budget {
-        let (used, refusals) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Budget(Arc::new(Account { limit, soft: soft.min(limit), used, refusals, before }))
+        let (used, beside, refusals) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU64::new(0));
+        Budget(Arc::new(Account { limit, soft: soft.min(limit), used, beside, refusals, before }))
     }
 
     /// Room for new data of this size. Zero bytes ask whether anything may come in at all.
@@ -87,13 +89,13 @@ impl Budget {
     /// for senders that are below their share.
     #[must_use]
     pub fn is_scarce(&self, more: usize) -> bool {
-        self.usage().saturating_add(self.held_before()).saturating_add(more) > self.0.soft / 2
+        self.usage().saturating_add(self.held_before()).saturating_add(more) > self.soft() / 2
     }
 
     /// Whether less than an eighth is left of what is open to new data, when `more` bytes are in. That is for newcomers.
     #[must_use]
     pub fn is_nearly_full(&self, more: usize) -> bool {
-        let soft = self.0.soft;
+        let soft = self.soft();
         self.usage().saturating_add(self.held_before()).saturating_add(more) > soft - soft / 8
     }
 
@@ -113,16 +115,26 @@ impl Budget {
         self.0.used.load(Ordering::Relaxed)
     }
 
-    /// The most that can be held.
+    /// The most that can be held now.
     #[must_use]
     pub fn limit(&self) -> usize {
-        self.0.limit
+        self.now(self.0.limit)
     }
 
     /// The mark up to which new data is let in.
     #[must_use]
     pub fn soft(&self) -> usize {
-        self.0.soft
+        self.now(self.0.soft)
+    }
+
+    /// So many bytes are taken by other things than payload; a quarter is always left for it.
+    pub fn set_beside(&self, bytes: usize) {
+        self.0.beside.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What is left of a mark beside other things.
+    fn now(&self, mark: usize) -> usize {
+        mark - self.0.beside.load(Ordering::Relaxed).min(mark - mark / 4)
     }
 
     /// How often there was no room so far.
@@ -131,14 +143,16 @@ impl Budget {
         self.0.refusals.load(Ordering::Relaxed)
     }
 
-    fn take(&self, bytes: usize, limit: usize) -> Result<(), Full> {
-        let before = self.held_before();
+    /// Takes bytes up to a mark, or what is left of it now. Whoever is refused is told of the mark as it is: what does not fit
+    /// now may fit later.
+    fn take(&self, bytes: usize, mark: usize) -> Result<(), Full> {
+        let (before, limit) = (self.held_before(), self.now(mark));
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| sum.saturating_add(before) <= limit);
         match self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
             Ok(_) => Ok(()),
             Err(used) => {
                 self.0.refusals.fetch_add(1, Ordering::Relaxed);
-                Err(Full { wanted: bytes, used: used + before, limit, of_sender: false })
+                Err(Full { wanted: bytes, used: used + before, limit: mark, of_sender: false })
             }
         }
     }

@@ -6,6 +6,9 @@ pub mod batch;
 /// Memory is held by permits.
 pub mod budget;
 
+/// What grows beside payload in the same memory.
+pub mod beside;
+
 /// Who is refused first when there is little room.
 pub mod fair;
 

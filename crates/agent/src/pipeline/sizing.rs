@@ -5,10 +5,17 @@
 use super::Budget;
 
 /// What the process uses without any payload: code, allocator, connections. Idle it is at 10 to 12 MiB.
-const BASE: u64 = 16 << 20;
+pub const BASE: u64 = 16 << 20;
+/// So much of that is for what grows with use: the first connections, pods and series.
+const WITHIN_BASE: usize = 4 << 20;
+/// What a connection takes: 26 KiB when it is new and idle over HTTP/1.1, 20 KiB over gRPC, 48 KiB with the buffers that a body
+/// of 90 kB leaves, measured with a thousand of them.
+pub const CONNECTION: usize = 48 << 10;
+/// What a pod takes at most, with its entries in indexes; a test of the directory holds that.
+pub const POD: usize = 4 << 10;
 /// For each byte of payload, the process uses this many percent: what the allocator rounds up and keeps for a second, bodies
 /// that are being inflated or compressed, frames in buffers of connections.
-const OVERHEAD_PERCENT: u64 = 150;
+pub const OVERHEAD_PERCENT: u64 = 150;
 /// A budget is never smaller, whatever the limit: below it, not one usual request could come in.
 const LEAST: u64 = 1 << 20;
 /// Without any limit around the process, it takes no more than this.
@@ -50,6 +57,14 @@ impl Marks {
 fn payload(process: u64) -> u64 {
     let above_base = process.saturating_sub(BASE) * 100 / OVERHEAD_PERCENT;
     above_base.max(process / 4).max(LEAST)
+}
+
+/// What payload has to give up for so many bytes of other things: those that are above the base, and less than they are, as
+/// each byte of payload stands for more than one.
+#[must_use]
+pub fn taken_from_payload(beside: usize) -> usize {
+    let above = beside.saturating_sub(WITHIN_BASE);
+    usize::try_from(above as u64 * 100 / OVERHEAD_PERCENT).unwrap_or(above)
 }
 
 #[cfg(test)]

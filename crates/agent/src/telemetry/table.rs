@@ -216,6 +216,8 @@ table! {
         per signal {}
         BUDGET_USED: Gauge Basic "otel_agent_budget_used_bytes" "By" []
             "Bytes of telemetry held in memory right now.";
+        BUDGET_BESIDE: Gauge Basic "otel_agent_budget_beside_bytes" "By" ["what"]
+            "Bytes beside payload, estimated: connections, series of the exporter prometheus, pods. What is above 4 MiB is taken from the budget.";
         BUDGET_LIMIT: Gauge Basic "otel_agent_budget_limit_bytes" "By" []
             "Bytes of telemetry that may be held in memory; above it senders are told to wait.";
     }

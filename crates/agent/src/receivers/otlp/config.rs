@@ -235,6 +235,14 @@ fn authenticator(id: Option<&ComponentId>, key: &'static str) -> Option<Extensio
 }
 
 impl Config {
+    /// How many connections each protocol takes at most, as far as they are on.
+    #[must_use]
+    pub fn most_connections(&self) -> Vec<(&'static str, u32)> {
+        let grpc = self.protocols.grpc.on().map(|grpc| ("grpc", grpc.max_connections));
+        let http = self.protocols.http.on().map(|http| ("http", http.max_connections));
+        [grpc, http].into_iter().flatten().collect()
+    }
+
     fn check(&self, cx: &mut Reader<'_>) {
         if !self.protocols.grpc.is_on() && !self.protocols.http.is_on() {
             let what = "must specify at least one protocol when using the OTLP receiver";

@@ -128,6 +128,11 @@ impl Running {
         self.servers.iter().map(Server::address)
     }
 
+    /// What its ports have seen.
+    pub fn counts(&self) -> impl Iterator<Item = &Arc<Counts>> {
+        self.servers.iter().map(Server::counts)
+    }
+
     /// Takes no new requests, answers those under way, and ends. The result says whether none had to be cut.
     pub async fn stop(self, grace: Duration) -> bool {
         let stopping = self.servers.into_iter().map(|server| server.stop(grace));

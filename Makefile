@@ -6,7 +6,7 @@ CARGO ?= cargo
 export OTEL_AGENT_CACHE ?= $(HOME)/.cache/otel-agent
 FUZZ_SECONDS ?= 5
 
-.PHONY: help check quick test e2e fuzz bench bench-prometheus docs fmt lint deny layers release demo
+.PHONY: help check quick test e2e fuzz bench bench-prometheus docs fmt lint deny layers release image demo
 
 help: ## list these words
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,8 +32,11 @@ deny: ## licences, bans, sources and advisories of the dependencies
 fuzz: ## build every fuzz target and run each for FUZZ_SECONDS seconds
 	fuzz/run.sh $(FUZZ_SECONDS)
 
-release: ## the release binary, target/release/otel-agent
-	$(CARGO) build --release --locked --package otel-agent
+release: ## the release binary, static; the last line says where it is
+	scripts/release.sh
+
+image: ## the image without an engine: target/image has its root and an OCI archive
+	binary=$$(scripts/release.sh) && deploy/image/build.py --binary "$$binary" --out target/image
 
 e2e: release ## real SDKs, a real FastAPI application and the Go Collector against the release binary
 	e2e/run.sh

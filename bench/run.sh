@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out="bench/runs/$(date -u +%Y-%m-%dT%H%M%SZ).txt"
-cargo build --release --locked --package otel-agent
+agent=$(scripts/release.sh)
 cargo build --release --locked --package bench
 {
     echo "# $(date -u +%FT%TZ) commit $(git rev-parse --short HEAD)$(git diff --quiet HEAD || echo ' with local changes')"
@@ -13,6 +13,6 @@ cargo build --release --locked --package bench
     echo "## codec: cargo bench --package wire"
     cargo bench --locked --package wire -- --noplot --warm-up-time 0.5 --measurement-time 1.5 2>/dev/null | grep -vE "^(\s*$|Gnuplot|Benchmarking)" || true
     echo "## whole agent: otel-agent-bench $*"
-    target/release/otel-agent-bench "$@"
+    target/release/otel-agent-bench --agent "$agent" "$@"
 } 2>&1 | tee "$out"
 echo "kept in $out"

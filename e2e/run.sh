@@ -9,7 +9,7 @@
 #   e2e/run.sh --python FILE            a Python program of ours with all that is installed: bench/prometheus.sh
 #
 # OTEL_AGENT_CACHE  where peers are kept, one folder for each version of what describes them (~/.cache/otel-agent)
-# E2E_AGENT         the binary under test; built with `cargo build --release` when not given
+# E2E_AGENT         the binary under test; built with scripts/release.sh when not given
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -29,7 +29,7 @@ main() {
   local tool
   for tool in flock:util-linux python3:python3 go:golang node:nodejs npm:npm java:openjdk-17-jdk mvn:maven cargo:rustup; do need "${tool%:*}" "${tool#*:}"; done
   mkdir -p "$cache"
-  debian nft:nftables ip:iproute2 setpriv:util-linux
+  debian nft:nftables ip:iproute2 setpriv:util-linux skopeo:skopeo umoci:umoci
 
   python=$(part python "$here/requirements.txt")/bin/python
   E2E_COLLECTOR=$(part collector "$here/collector")/otelcol
@@ -43,8 +43,7 @@ main() {
   [ "$install_only" = no ] || exit 0
 
   if [ "$program" = agent ] && [ -z "${E2E_AGENT:-}" ]; then
-    (cd "$root" && cargo build --release --locked --package otel-agent)
-    E2E_AGENT=${CARGO_TARGET_DIR:-$root/target}/release/otel-agent
+    E2E_AGENT=$("$root/scripts/release.sh")
   fi
   export E2E_AGENT=${E2E_AGENT:-}
   if [ "${1:-}" = --python ]; then

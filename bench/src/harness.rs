@@ -30,8 +30,8 @@ pub(crate) const BATCH_TIMEOUT: Duration = Duration::from_millis(200);
 /// What to measure.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The agent's release binary.
-    #[arg(long, default_value = "target/release/otel-agent")]
+    /// The agent's release binary; `scripts/release.sh` builds it and says where it is.
+    #[arg(long)]
     agent: PathBuf,
     /// Seconds of load in a run.
     #[arg(long, default_value_t = 4.0)]
@@ -71,7 +71,7 @@ impl Program {
 pub(crate) async fn run(options: Options) -> Result<()> {
     pin_to_processor_1();
     let size = std::fs::metadata(&options.agent)
-        .with_context(|| format!("{}: build it with `cargo build --release`", options.agent.display()))?
+        .with_context(|| format!("{}: build it with `scripts/release.sh`", options.agent.display()))?
         .len();
     println!("# binary {:.1} MB, {} rounds of {} s", size as f64 / 1e6, options.rounds, options.seconds);
     let duration = Duration::from_secs_f64(options.seconds);

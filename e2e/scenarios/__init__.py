@@ -7,6 +7,7 @@ from . import (  # noqa: F401
     doctor,
     fairness,
     hostile,
+    image,
     k8sattributes,
     kubernetes,
     lifecycle,

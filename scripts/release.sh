@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The one release build that everything uses: `make release`, the end-to-end run, the benchmarks and the image. It is a
+# static program: the C library is inside (glibc, see docs/decisions/0009-static-release.md), so it runs in an empty image.
+# What it prints on standard output is the path of the binary.
+#
+#   scripts/release.sh            for this machine
+#   scripts/release.sh TARGET     for another one, e.g. aarch64-unknown-linux-gnu (rustup target add, and a C compiler for it)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+host=$(rustc -vV | sed -n 's/^host: //p')
+target=${1:-$host}
+# With --target these flags reach the program and not what runs while it is built: macros must stay shared libraries.
+static="-C target-feature=+crt-static"
+if [ -n "${RUSTFLAGS:-}" ]; then
+  export RUSTFLAGS="$RUSTFLAGS $static"
+else
+  name=$(tr a-z- A-Z_ <<<"$target")
+  variable=CARGO_TARGET_${name}_RUSTFLAGS
+  export "$variable=${!variable:-} $static"
+  # What Debian calls the compiler for another machine.
+  if [ "$target" != "$host" ]; then
+    compiler=${target/unknown-/}-gcc
+    linker=CARGO_TARGET_${name}_LINKER
+    export "$linker=${!linker:-$compiler}"
+  fi
+fi
+"${CARGO:-cargo}" build --release --locked --package otel-agent --target "$target" >&2
+echo "${CARGO_TARGET_DIR:-$PWD/target}/$target/release/otel-agent"

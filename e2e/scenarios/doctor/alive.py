@@ -113,8 +113,8 @@ def start(run: Run, backend_port: int | None = None, rules: list[dict] | None = 
     kubelet = run.open(Kubelet(*certificate))
     for node in it.nodes:
         it.plane.api.patch_status("Node", node, {"daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet.port}}})
-        address = it.plane.api.get("Node", node)["status"]["addresses"][0]["address"]
-        it.network.lead(address, kubelet.port, kubelet.port)
+        # the API server calls a kubelet by the name of its host
+        it.network.lead(node, kubelet.port, kubelet.port)
     if backend_port is None:
         backend_port = run.open(Backend()).grpc_port
     it.install(account=None, role=None, binding=None, config_map=it.config_map(config))

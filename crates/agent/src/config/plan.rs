@@ -109,6 +109,7 @@ pub(super) fn resolve(config: &Config, world: &World<'_>, problems: &mut Problem
         pipelines,
         telemetry: config.service.telemetry.clone(),
     };
+    checks::environment::check(config, world, problems);
     checks::order::check(config, problems);
     checks::needs::check(config, &plan, world, problems);
     checks::limits::check(config, &plan, problems);

@@ -5,7 +5,7 @@ mod failure;
 
 use std::collections::BTreeMap;
 
-use super::figures::{Figures, figures, number, seconds};
+use super::figures::{Figures, Sums, figures, number, seconds};
 use super::log::lines;
 use super::words::{brief, list};
 use super::{Context, Family, Finding, Severity};
@@ -73,7 +73,7 @@ fn troubles(snapshot: &Snapshot, context: &Context<'_>, agent: &Agent, all: &[Fi
             heard.push(exporter.clone());
             let dropped = line.text.contains("Dropping") || line.text.contains("Rejecting");
             let kind = Kind::of(line.field("error"), dropped);
-            let recovered = figures.is_some_and(|figures| recovered(figures, &exporter, kind));
+            let recovered = figures.is_some_and(|figures| recovered(figures, &exporter, kind, line.age(clock)));
             if recovered {
                 continue;
             }
@@ -96,13 +96,17 @@ fn troubles(snapshot: &Snapshot, context: &Context<'_>, agent: &Agent, all: &[Fi
         .collect()
 }
 
-/// It sends again, and fails at nothing.
-fn recovered(figures: &Figures<'_>, exporter: &str, kind: Kind) -> bool {
+/// It sends again and fails at nothing, or nothing waits to be sent any more and it has been quiet for a while.
+fn recovered(figures: &Figures<'_>, exporter: &str, kind: Kind, quiet: i64) -> bool {
+    const A_WHILE: i64 = 10;
     let key = vec![exporter.to_owned()];
-    let grew = |names: &[&str]| figures.growth(names, &["exporter"]).get(&key).copied().unwrap_or_default();
+    let of = |sums: Sums| sums.get(&key).copied().unwrap_or_default();
+    let grew = |names: &[&str]| of(figures.growth(names, &["exporter"]));
     let fails = grew(&FAILED) + grew(&["otel_agent_exporter_retries"]);
+    let held = of(figures.sums(&["otel_agent_ledger_held_items"], &["exporter"]));
+    let delivered = of(figures.sums(&SENT, &["exporter"])) > 0.0 && held <= 0.0 && quiet > A_WHILE;
     // A backend that refuses some of it takes the rest: its refusals are what counts.
-    grew(&SENT) > 0.0 && fails == 0.0 && kind != Kind::Refused
+    fails <= 0.0 && kind != Kind::Refused && (grew(&SENT) > 0.0 || delivered)
 }
 
 /// Exporters that try and fail by their figures, with the evidence.

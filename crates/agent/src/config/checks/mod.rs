@@ -12,6 +12,9 @@ pub(super) mod needs;
 /// Limits for pods have somebody who knows the pods.
 pub(super) mod limits;
 
+/// What is taken from the environment is there.
+pub(super) mod environment;
+
 /// What is configured is used.
 pub(super) mod unused;
 

@@ -1,7 +1,7 @@
 //! What a person writes: the Collector's keys, its defaults, its checks and its words, and a few keys of our own.
 
 use super::fields::Field;
-use super::node;
+use super::node::{self, Flaw};
 use super::rules::{self, From};
 use crate::settings::{GoDuration, Reader, settings, words};
 
@@ -221,13 +221,12 @@ impl Config {
                 cx.error_at(key, format!("{key} must be greater than or equal to 0"), "remove it, for the default");
             }
         }
-        let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        match node::of(self, variable) {
-            Ok(_) => {}
-            // Where it is checked need not be where it runs; the start looks again and fails.
-            Err(flaw) if flaw.only_here => cx.warning_at(flaw.at, flaw.what, flaw.remedy),
-            Err(flaw) => cx.error_at(flaw.at, flaw.what, flaw.remedy),
-        }
+    }
+
+    /// What is wrong with the node that it is told to look at, where these are the environment variables.
+    #[must_use]
+    pub fn node_flaw(&self, variable: &dyn Fn(&str) -> Option<String>) -> Option<Flaw> {
+        node::of(self, variable).err()
     }
 
     fn check_access(&self, cx: &mut Reader<'_>) {

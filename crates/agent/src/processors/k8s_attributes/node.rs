@@ -4,13 +4,15 @@ use super::config::{Config, Source};
 
 /// What is wrong about the node, and what to do.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Flaw {
+pub struct Flaw {
     /// The key to blame.
-    pub(super) at: &'static str,
-    pub(super) what: String,
-    pub(super) remedy: String,
+    pub at: &'static str,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
     /// It depends on the environment alone, which may be another one where the agent runs.
-    pub(super) only_here: bool,
+    pub only_here: bool,
 }
 
 /// Variables that deployments use for the name of the node.

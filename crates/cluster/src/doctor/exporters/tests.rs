@@ -49,6 +49,10 @@ fn what_is_over_is_not_told() {
     let sent = |items: u32| format!("otelcol_exporter_sent_spans{{exporter=\"otlp\"}} {items}\n");
     assert_eq!(found(&sent(10), &sent(20), &[line(5, RETRY, CLOSED)]), []);
     assert_eq!(ids(&found(&sent(10), &sent(10), &[line(5, RETRY, CLOSED)])), ["exporter-unreachable"]);
+    // All of it has been sent, and nothing new came since.
+    assert_eq!(found(&sent(10), &sent(10), &[line(15, RETRY, CLOSED)]), []);
+    let waiting = sent(10) + "otel_agent_ledger_held_items{exporter=\"otlp\"} 5\n";
+    assert_eq!(ids(&found(&sent(10), &waiting, &[line(15, RETRY, CLOSED)])), ["exporter-unreachable"]);
 }
 
 #[test]

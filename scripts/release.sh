@@ -25,5 +25,13 @@ else
     export "$linker=${!linker:-$compiler}"
   fi
 fi
-"${CARGO:-cargo}" build --release --locked --package otel-agent --target "$target" >&2
+# What a linker can save (docs/decisions/0010-size.md). Of equal functions one is kept: Rust's linker for this target is LLD,
+# which can. The table of addresses that are adjusted at start is written short: glibc reads that since 2.36.
+link=()
+[ "$target" != x86_64-unknown-linux-gnu ] || link+=(-C link-arg=-Wl,--icf=all)
+glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d' ' -f2 || true)
+if [ "$target" = "$host" ] && [ "$(printf '%s\n' 2.36 "${glibc:-0}" | sort -V | head -n 1)" = 2.36 ]; then
+  link+=(-C link-arg=-Wl,-z,pack-relative-relocs)
+fi
+"${CARGO:-cargo}" rustc --release --locked --package otel-agent --bin otel-agent --target "$target" -- "${link[@]}" >&2
 echo "${CARGO_TARGET_DIR:-$PWD/target}/$target/release/otel-agent"

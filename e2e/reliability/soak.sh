@@ -3,7 +3,7 @@
 #
 #   e2e/reliability/soak.sh [--seconds 7200] [--rate 20000] [--pods 30] [--churn 6] [--every 30]
 #
-# E2E_AGENT   the binary under test; built with `cargo build --release` when not given
+# E2E_AGENT   the binary under test; built with scripts/release.sh when not given
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec ./run.sh --python -m harness.soak "$@"

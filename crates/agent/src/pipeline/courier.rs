@@ -30,7 +30,10 @@ pub(super) struct Courier {
     pub(super) stop: Stop,
     pub(super) counts: Counts,
     pub(super) progress: Arc<Progress>,
+    /// For batches with something bad in them.
     pub(super) effort: Effort,
+    /// For batches that are too large. Kept apart: what is learned of the one says nothing of the other.
+    pub(super) size_effort: Effort,
     /// Items that were not delivered before the end.
     pub(super) left_behind: AtomicU64,
 }
@@ -161,35 +164,52 @@ impl Courier {
     /// Nobody else has the data any more: as much of it as possible is delivered.
     async fn send_ours(&self, batch: Batch) -> Result<(), Refusal> {
         let started = Instant::now();
-        let most = self.effort.0.load(Relaxed);
-        let (mut spent, mut any_sent) = (0, false);
+        let (mut spent, mut any_sent) = (Spent::default(), false);
         let mut verdict = Ok(());
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
             match self.try_until_done(&part, started).await {
                 Ok(rejected) => {
-                    any_sent = true;
+                    (any_sent, spent.on_size) = (true, 0);
                     self.sent(part, rejected);
                 }
-                Err(Failure::Refused { fault, .. }) if part.items() > 1 && fault.may_be_in_a_part() && spent < most => {
-                    if spent == 0 {
+                Err(Failure::Refused { fault, .. }) if part.items() > 1 && self.is_worth(&spent, fault) => {
+                    if spent.faults.is_empty() {
                         self.counts.taken_apart.add(1);
                     }
-                    spent += 2;
+                    spent.faults.push(fault);
+                    match fault {
+                        Fault::Size => spent.on_size += 2,
+                        _ => spent.on_data += 2,
+                    }
                     let half = part.items().div_ceil(2);
                     let (first, rest) = apart::front(part, half);
                     parts.extend(rest.into_iter().chain([first]));
                 }
                 Err(failure) => {
+                    if let Failure::Refused { fault, .. } = &failure {
+                        spent.in_vain.push(*fault);
+                    }
                     self.give_up(part, &failure);
                     verdict = Err(failure.into_refusal());
                 }
             }
         }
-        if any_sent || spent > 0 {
-            self.effort.learn(any_sent);
+        for (fault, effort) in [(Fault::Data, &self.effort), (Fault::Size, &self.size_effort)] {
+            if any_sent || (spent.faults.contains(&fault) && spent.in_vain.contains(&fault)) {
+                effort.learn(any_sent);
+            }
         }
         verdict
+    }
+
+    /// Whether a refused batch may cost two requests more.
+    fn is_worth(&self, spent: &Spent, fault: Fault) -> bool {
+        match fault {
+            Fault::Data => spent.on_data < self.effort.0.load(Relaxed),
+            Fault::Size => spent.on_size < self.size_effort.0.load(Relaxed),
+            Fault::Elsewhere => false,
+        }
     }
 
     /// Attempts until it is delivered, refused, or given up. Returns how many items the destination rejected.
@@ -294,10 +314,18 @@ impl Courier {
     }
 }
 
-impl Fault {
-    fn may_be_in_a_part(self) -> bool {
-        matches!(self, Fault::Data | Fault::Size)
-    }
+/// What taking one batch apart has cost so far, in requests.
+#[derive(Default)]
+struct Spent {
+    /// Why parts were refused.
+    faults: Vec<Fault>,
+    /// Why parts were given up in the end.
+    in_vain: Vec<Fault>,
+    /// To find what is bad.
+    on_data: usize,
+    /// Since the destination last took a part: where only the size is at fault, each part that is small enough is taken,
+    /// however many there are.
+    on_size: usize,
 }
 
 impl Failure {

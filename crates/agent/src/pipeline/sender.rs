@@ -86,6 +86,7 @@ impl Sender {
             counts: Counts::new(metrics, exporter, signal, labels),
             progress: Arc::new(Progress::new(exporter, signal, queue.clone())),
             effort: Effort::default(),
+            size_effort: Effort::default(),
             left_behind: AtomicU64::new(0),
         });
         let queued = settings.zip(queue);

@@ -77,15 +77,17 @@ impl Reader {
     async fn run(mut self) {
         loop {
             let flush_at = self.shelves.values().map(|shelf| shelf.flush_at).min();
+            // What is due goes first, so that requests which never cease do not keep it waiting.
             tokio::select! {
-                entry = self.queue.next() => match entry {
-                    Some(entry) => self.put(entry).await,
-                    None => break,
-                },
+                biased;
                 () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => {
                     let now = Instant::now();
                     self.flush(|shelf| shelf.flush_at <= now).await;
                 }
+                entry = self.queue.next() => match entry {
+                    Some(entry) => self.put(entry).await,
+                    None => break,
+                },
             }
         }
         self.flush(|_| true).await;

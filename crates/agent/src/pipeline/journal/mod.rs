@@ -31,15 +31,16 @@ mod kept;
 mod replay;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, futures::Notified, oneshot};
 
-use self::disk::Folder;
+use self::disk::{Disk, Folder};
 use self::store::{Refused, Store};
 use self::worker::{Command, Found, Worker};
 use super::Refusal;
@@ -48,6 +49,18 @@ use crate::telemetry::{Counter, Gauge, Metrics, table};
 pub(super) use kept::{Keeper, Kept};
 pub use record::{Destination, MOST_DESTINATIONS, Record};
 pub use replay::{Replay, Way};
+
+/// A journal, for as long as somebody else uses it.
+#[derive(Debug, Clone)]
+pub struct WeakJournal(Weak<Handle>);
+
+impl WeakJournal {
+    /// The journal, if it is still open.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Journal> {
+        self.0.upgrade().map(Journal)
+    }
+}
 
 /// How a journal is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,10 +92,10 @@ pub enum Fsync {
 #[derive(Debug, Clone)]
 pub struct Journal(Arc<Handle>);
 
-#[derive(Debug)]
 struct Handle {
     options: Mutex<Options>,
-    commands: Sender<Command>,
+    /// Brings a command to whoever writes: a thread, or in a simulation a task.
+    commands: Box<dyn Fn(Command) + Send + Sync>,
     more: Arc<Notify>,
     counts: Counts,
 }
@@ -130,8 +143,24 @@ impl Journal {
     /// # Errors
     /// The directory cannot be read and written, another process uses it, or a later version wrote what is there.
     pub fn open(storage: &str, options: Options, metrics: &Metrics) -> io::Result<Journal> {
-        let counts = Counts::new(storage, metrics);
         let folder = Folder::open(&options.directory, options.patience)?;
+        let (commands, inbox) = mpsc::channel();
+        // The thread lives as long as the handle; should it have failed, whoever asks notices by the missing answer.
+        let tell = move |command| drop(commands.send(command));
+        let (journal, worker) = Journal::over(folder, storage, options, metrics, Box::new(tell))?;
+        std::thread::Builder::new().name("journal".to_owned()).spawn(move || worker.run(&inbox))?;
+        Ok(journal)
+    }
+
+    /// The journal on a disk, and who writes it: it has to be given what goes to `commands`.
+    fn over<D: Disk>(
+        disk: D,
+        storage: &str,
+        options: Options,
+        metrics: &Metrics,
+        commands: Box<dyn Fn(Command) + Send + Sync>,
+    ) -> io::Result<(Journal, Worker<D>)> {
+        let counts = Counts::new(storage, metrics);
         let mut found = Vec::new();
         let mut known: HashMap<Arc<[Destination]>, ()> = HashMap::new();
         let note = |sequence, pending, record: Record| {
@@ -145,7 +174,7 @@ impl Journal {
             found.push(Found { sequence, pending, destinations, items: record.items });
         };
         let durable = options.fsync.is_durable();
-        let (store, report) = Store::open(folder, options.limits(), durable, first_sequence(), note)?;
+        let (store, report) = Store::open(disk, options.limits(), durable, first_sequence(), note)?;
         let directory = options.directory.display();
         counts.cut.add(report.cut);
         counts.skipped.add(report.skipped);
@@ -160,17 +189,21 @@ impl Journal {
         if !found.is_empty() {
             tracing::info!(%directory, records = found.len(), "The journal has records that were not sent. Sending them now.");
         }
-        let (commands, inbox) = mpsc::channel();
         let more = Arc::new(Notify::new());
         let worker = Worker::new(store, found, options.clone(), counts.clone(), Arc::clone(&more));
-        std::thread::Builder::new().name("journal".to_owned()).spawn(move || worker.run(&inbox))?;
-        Ok(Journal(Arc::new(Handle { options: Mutex::new(options), commands, more, counts })))
+        Ok((Journal(Arc::new(Handle { options: Mutex::new(options), commands, more, counts })), worker))
     }
 
     /// Where it is.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
         self.0.options.lock().unwrap_or_else(PoisonError::into_inner).directory.clone()
+    }
+
+    /// The same journal, without keeping it open.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakJournal {
+        WeakJournal(Arc::downgrade(&self.0))
     }
 
     /// Whether both are the same one.
@@ -254,14 +287,19 @@ impl Journal {
     }
 
     fn tell(&self, command: Command) {
-        // The thread lives as long as the handle; should it have failed, whoever asks notices by the missing answer.
-        let _ = self.0.commands.send(command);
+        (self.0.commands)(command);
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         self.tell(command(reply));
         answer.await.ok()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("options", &self.options).finish_non_exhaustive()
     }
 }
 

@@ -9,6 +9,9 @@ mod store;
 /// The format.
 mod format;
 
+/// Stories of queue, retry and journal, drawn from seeds.
+mod simulation;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
-use super::disk::Folder;
+use super::disk::Disk;
 use super::record::{Destination, Record};
 use super::store::{Limits, Refused, Store};
 use super::{Counts, Fsync, Lost, Options};
@@ -49,8 +50,8 @@ pub(super) struct Found {
 type Reply = (u64, u16, oneshot::Sender<Result<u64, Refused>>);
 
 /// The state of the thread.
-pub(super) struct Worker {
-    store: Store<Folder>,
+pub(super) struct Worker<D> {
+    store: Store<D>,
     options: Options,
     counts: Counts,
     /// Records that nobody works on, by destination, with their items.
@@ -76,14 +77,14 @@ const MARKS_WAIT: Duration = Duration::from_millis(20);
 /// After an error of the disk, marks are tried again after this time.
 const AGAIN: Duration = Duration::from_secs(1);
 
-impl Worker {
+impl<D: Disk> Worker<D> {
     pub(super) fn new(
-        store: Store<Folder>,
+        store: Store<D>,
         found: Vec<Found>,
         options: Options,
         counts: Counts,
         more: Arc<Notify>,
-    ) -> Worker {
+    ) -> Worker<D> {
         let mut worker = Worker {
             store,
             options,
@@ -113,27 +114,34 @@ impl Worker {
     /// Works until nobody uses the journal any more.
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
         loop {
-            let first = match self.sync_at.into_iter().chain(self.marks_at).min() {
+            let first = match self.due() {
                 None => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(at) => commands.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
-            let mut bytes = 0;
             match first {
-                Ok(command) => {
-                    self.obey(command, &mut bytes);
-                    for command in commands.try_iter().take(GROUP) {
-                        self.obey(command, &mut bytes);
-                        if bytes >= GROUP_BYTES {
-                            break;
-                        }
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(command) => self.round(std::iter::once(command).chain(commands.try_iter())),
+                Err(RecvTimeoutError::Timeout) => self.round(std::iter::empty()),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.write();
         }
         self.finish();
+    }
+
+    /// When there is something to do without a command.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.sync_at.into_iter().chain(self.marks_at).min()
+    }
+
+    /// One group: as many of these commands as belong together, then the disk.
+    pub(super) fn round(&mut self, commands: impl Iterator<Item = Command>) {
+        let mut bytes = 0;
+        for command in commands.take(GROUP) {
+            self.obey(command, &mut bytes);
+            if bytes >= GROUP_BYTES {
+                break;
+            }
+        }
+        self.write();
     }
 
     fn obey(&mut self, command: Command, bytes: &mut usize) {
@@ -294,7 +302,7 @@ impl Worker {
     }
 
     /// The end: nobody uses it any more.
-    fn finish(mut self) {
+    pub(super) fn finish(mut self) {
         if let Err(refused) = self.store.commit(self.options.fsync.is_durable()) {
             tracing::warn!(directory = %self.options.directory.display(), error = ?refused,
                 "The last marks of the journal cannot be written: what they stand for is sent again.");

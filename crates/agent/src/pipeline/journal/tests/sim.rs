@@ -24,6 +24,9 @@ pub(super) struct State {
     /// The disk answers nothing but errors.
     pub(super) dead: bool,
     pub(super) set_aside: Vec<u64>,
+    /// Operations until the process ends; a write is torn.
+    pub(super) crash_in: Option<usize>,
+    pub(super) crashed: bool,
 }
 
 /// Clones are the same disk.
@@ -58,7 +61,7 @@ impl Sim {
     pub(super) fn killed(&self) {
         let mut state = self.0.borrow_mut();
         state.removed.clear();
-        (state.room, state.dead) = (None, false);
+        state.begin();
     }
 }
 
@@ -68,10 +71,20 @@ impl State {
         for file in self.files.values_mut() {
             (file.synced, file.named) = (file.bytes.len(), true);
         }
-        (self.room, self.dead) = (None, false);
+        self.begin();
     }
 
-    fn alive(&self) -> io::Result<()> {
+    /// Another process finds a disk that works.
+    fn begin(&mut self) {
+        (self.room, self.dead, self.crash_in, self.crashed) = (None, false, None, false);
+    }
+
+    fn alive(&mut self) -> io::Result<()> {
+        match &mut self.crash_in {
+            Some(0) => (self.dead, self.crashed) = (true, true),
+            Some(operations) => *operations -= 1,
+            None => {}
+        }
         if self.dead { Err(io::Error::other("the disk is dead")) } else { Ok(()) }
     }
 
@@ -98,8 +111,11 @@ impl Disk for Sim {
 
     fn append(&mut self, id: u64, parts: &[&[u8]]) -> io::Result<()> {
         let mut state = self.0.borrow_mut();
-        state.alive()?;
         let bytes = parts.concat();
+        if state.crash_in == Some(0) && !state.crashed {
+            state.file(id)?.bytes.extend_from_slice(&bytes[..bytes.len() / 2]);
+        }
+        state.alive()?;
         let fits = state.room.map_or(bytes.len(), |room| room.min(bytes.len()));
         state.room = state.room.map(|room| room - fits);
         state.file(id)?.bytes.extend_from_slice(&bytes[..fits]);

@@ -25,6 +25,7 @@ use crate::telemetry::{Health, Metrics, Who, process, table};
 use assembly::Assembly;
 use pages::{Pages, Source};
 use retired::Retired;
+use storages::Journals;
 
 /// What outlives a change of the plan: the figures of the process and who it is.
 #[derive(Clone)]
@@ -45,6 +46,7 @@ pub struct Identity {
     pub logs: Option<Logs>,
     /// `service.instance.id`: random for each process.
     pub instance: String,
+    journals: Journals,
 }
 
 impl Identity {
@@ -76,7 +78,8 @@ impl Identity {
         });
         let (health, instance) = (Health::starting(), process::instance_id());
         health.register(&metrics);
-        Identity { metrics, ledger, health, who, parties, directories, logs, instance }
+        let journals = Journals::default();
+        Identity { metrics, ledger, health, who, parties, directories, logs, instance, journals }
     }
 }
 

@@ -193,6 +193,36 @@ async fn a_journal_that_is_full_or_cannot_be_written_refuses_and_goes_on_when_it
     agent.ledger_balances().unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_that_is_dropped_and_named_again_while_the_first_still_drains_is_the_same_one() {
+    let backend = Backend::start().await.unwrap();
+    backend.answer(Answer::code(14, "come back later"));
+    let folder = tempfile::tempdir().unwrap();
+    let with = config(&backend.url(), folder.path(), "").replace("timeout: 10s", "timeout: 1s");
+    let without = with.replace("storage: file_storage, ", "");
+    let agent = AgentProcess::start(BINARY, &with).unwrap();
+    assert!(send(&agent, 1, 20));
+    agent.reload(&without).unwrap();
+    until(|| agent.log().unwrap().matches("Config updated").count() == 1).await;
+    assert!(send(&agent, 11, 20));
+    agent.reload(&with).unwrap();
+    until(|| {
+        let log = agent.log().unwrap();
+        assert!(!log.contains("still in use"), "{log}");
+        log.matches("Config updated").count() == 2
+    })
+    .await;
+    assert!(send(&agent, 21, 20));
+    backend.answer(Answer::Accept);
+    backend.wait_for(30, WAIT).await.unwrap();
+    until(|| agent.sum("otel_agent_ledger_held_items").is_ok_and(|held| held == 0.0)).await;
+    until(|| agent.sum("otel_agent_journal_records").is_ok_and(|records| records == 0.0)).await;
+    let mut all = arrived(&backend);
+    all.sort_unstable();
+    assert_eq!(all, (1..31).collect::<Vec<u64>>());
+    agent.ledger_balances().unwrap();
+}
+
 #[test]
 fn a_directory_that_cannot_be_used_ends_the_start_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();

@@ -55,7 +55,7 @@ impl Assembly {
         let total = cgroup::memory_total(cgroup::Limits::of_this_process());
         let limiters: Vec<_> = plan.limiters().collect();
         let kept_before = before.map(|before| &before.kept);
-        let storages = Storages::open(&plan, &identity.metrics, before.map(|before| &before.storages))?;
+        let storages = Storages::open(&plan, &identity.metrics, &identity.journals)?;
         let before = before.map(|before| before.pipelines.door().budget());
         let fair = Fair::new(limiters.iter().map(|limiter| &limiter.fair_share), &identity.parties);
         let budget = plan.marks(total).budget(before);

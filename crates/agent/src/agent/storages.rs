@@ -1,6 +1,8 @@
 //! The journals of one plan: opened for the exporters that name a storage, handed on to the plan that takes over.
 
 use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use tracing::warn;
@@ -10,9 +12,26 @@ use crate::config::{Pipeline, Plan};
 use crate::exporters;
 use crate::extensions::{self, file_storage};
 use crate::pipeline::Pipelines;
-use crate::pipeline::journal::{Journal, Replay};
+use crate::pipeline::journal::{Journal, Replay, WeakJournal};
 use crate::settings::ComponentId;
 use crate::telemetry::Metrics;
+
+/// The journals that are open in this process, also those that nothing but a replaced plan still uses: it drains, and a
+/// plan that names the directory again meanwhile uses the same one. Clones are the same list.
+#[derive(Clone, Default)]
+pub(super) struct Journals(Arc<Mutex<Vec<WeakJournal>>>);
+
+impl Journals {
+    fn find(&self, directory: &Path) -> Option<Journal> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|journal| journal.upgrade().is_some());
+        open.iter().filter_map(WeakJournal::upgrade).find(|journal| journal.is_in(directory))
+    }
+
+    fn add(&self, journal: &Journal) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(journal.downgrade());
+    }
+}
 
 /// The journals by the extension that names them, and what sends what they keep.
 #[derive(Default)]
@@ -22,18 +41,21 @@ pub(super) struct Storages {
 }
 
 impl Storages {
-    /// Opens the journals that exporters of the plan name. One that the plan before has open already is used on.
-    pub(super) fn open(plan: &Plan, metrics: &Metrics, before: Option<&Storages>) -> Result<Storages> {
+    /// Opens the journals that exporters of the plan name. One that is open already is used on.
+    pub(super) fn open(plan: &Plan, metrics: &Metrics, open: &Journals) -> Result<Storages> {
         let mut journals = HashMap::new();
         for (id, config) in configured(plan) {
             if !plan.exporters.values().any(|exporter| storage(exporter).as_ref() == Some(id)) {
                 continue;
             }
             let directory = config.options().directory;
-            let open = before.and_then(|before| before.journals.values().find(|journal| journal.is_in(&directory)));
-            let journal = match open {
-                Some(journal) => journal.clone(),
-                None => config.open(&id.to_string(), metrics).with_context(|| format!("extension {id}"))?,
+            let journal = match open.find(&directory) {
+                Some(journal) => journal,
+                None => {
+                    let opened = config.open(&id.to_string(), metrics).with_context(|| format!("extension {id}"))?;
+                    open.add(&opened);
+                    opened
+                }
             };
             journals.insert(id.clone(), journal);
         }

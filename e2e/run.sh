@@ -39,6 +39,8 @@ main() {
   E2E_NODE_CLIENT=$(part node "$here/clients/node")
   E2E_GO_CLIENT=$(part go "$here/clients/go")/send
   E2E_JAVA_CLIENT=$(part java "$here/clients/java")/target
+  E2E_FAKETIME=$(part faketime "$here/reliability/faketime")/libfaketime.so.1
+  export E2E_FAKETIME
   export E2E_COLLECTOR E2E_PROMETHEUS E2E_PROMTOOL E2E_KUBERNETES E2E_NODE_CLIENT E2E_GO_CLIENT E2E_JAVA_CLIENT
   [ "$install_only" = no ] || exit 0
 
@@ -182,6 +184,14 @@ install_go() {
 install_java() {
   cp -r "$1"/* .
   mvn --batch-mode --no-transfer-progress process-classes
+}
+
+install_faketime() {
+  python3 -m venv fetch
+  fetch/bin/pip download --disable-pip-version-check --no-deps --no-binary :all: --requirement "$1/requirements.txt"
+  tar --extract --gzip --strip-components 1 --file libfaketime-*.tar.gz
+  make --directory libfaketime/vendor/libfaketime/src libfaketime.so.1
+  cp libfaketime/vendor/libfaketime/src/libfaketime.so.1 .
 }
 
 # what the scripts in kubernetes/ read from here is `part`

@@ -36,6 +36,10 @@ def promtool() -> Path:
     return _part("E2E_PROMTOOL")
 
 
+def faketime() -> Path:
+    return _part("E2E_FAKETIME")
+
+
 def kubernetes() -> Path:
     """The folder with `etcd`, `kwok` and a folder for each minor, such as `1.36`."""
     return _part("E2E_KUBERNETES")

@@ -19,7 +19,7 @@ class Program:
     """One run of a program with configuration files from `configs/`, on ports of its own."""
 
     def __init__(self, kind: str, configs: list[str | Path], env: dict[str, object], arguments: list[str] = (),
-                 group: cgroup.MemoryGroup | None = None):
+                 group: cgroup.MemoryGroup | None = None, prefix: list[str] = ()):
         self.kind = kind
         self.binary = {"agent": parts.agent, "collector": parts.collector}[kind]()
         self.ports = {name: ports.free() for name in PORTS}
@@ -27,6 +27,7 @@ class Program:
         self.configs = [parts.CONFIGS / c if isinstance(c, str) else c for c in configs]
         self.arguments = list(arguments)
         self.group = group
+        self.prefix = list(prefix)  # a command that runs it somewhere else
         self.log_file = tempfile.NamedTemporaryFile("w+b", prefix=f"{kind}-", suffix=".log")
         self.process: subprocess.Popen | None = None
 
@@ -41,7 +42,7 @@ class Program:
 
     def spawn(self) -> None:
         """Starts the process and returns at once."""
-        command = [str(self.binary)]
+        command = [*self.prefix, str(self.binary)]
         for config in self.configs:
             command += ["--config", str(config)]
         environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **self.env}

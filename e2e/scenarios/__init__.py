@@ -17,6 +17,7 @@ from . import (  # noqa: F401
     oracle_validate,
     overload,
     prometheus,
+    reliability,
     soak,
     watching,
 )

@@ -27,10 +27,10 @@ class Authority:
         self.file = folder / "ca.crt"
         self.file.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
-    def server(self, name: str, hosts: list[str]) -> tuple[Path, Path]:
-        """The certificate of a server that is reached by these names and addresses."""
+    def server(self, name: str, hosts: list[str], seconds: float = 30 * 86400) -> tuple[Path, Path]:
+        """The certificate of a server that is reached by these names and addresses, valid for so long."""
         return self._issue(name, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
-                           ExtendedKeyUsageOID.SERVER_AUTH, [_host(host) for host in hosts])
+                           ExtendedKeyUsageOID.SERVER_AUTH, [_host(host) for host in hosts], seconds)
 
     def user(self, name: str, group: str | None = None) -> tuple[Path, Path]:
         """The certificate of a user of the API server; `system:masters` is the group that may do everything."""
@@ -38,9 +38,9 @@ class Authority:
         return self._issue(name, x509.Name([*names, x509.NameAttribute(NameOID.COMMON_NAME, name)]),
                            ExtendedKeyUsageOID.CLIENT_AUTH, [])
 
-    def _issue(self, name: str, subject: x509.Name, usage, hosts: list) -> tuple[Path, Path]:
+    def _issue(self, name: str, subject: x509.Name, usage, hosts: list, seconds: float = 30 * 86400) -> tuple[Path, Path]:
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(subject, self._name, key.public_key())
+        builder = _builder(subject, self._name, key.public_key(), seconds)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_key_usage(signs_certificates=False), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
@@ -69,11 +69,11 @@ def write_key(file: Path, key: ec.EllipticCurvePrivateKey) -> Path:
     return file
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key) -> x509.CertificateBuilder:
+def _builder(subject: x509.Name, issuer: x509.Name, key, seconds: float = 30 * 86400) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.timezone.utc)
     return (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - _DAY).not_valid_after(now + 30 * _DAY))
+            .not_valid_before(now - _DAY).not_valid_after(now + datetime.timedelta(seconds=seconds)))
 
 
 def _key_usage(signs_certificates: bool) -> x509.KeyUsage:

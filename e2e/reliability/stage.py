@@ -107,6 +107,8 @@ class Stage:
         self._hang_up("good")
 
     def reload_bad(self) -> None:
+        if not self._listens():
+            return  # a start would find it
         self._config.write_text(self._text.replace("send_batch_size", "send_batch_sice"))
         self._hang_up("bad")
         time.sleep(0.1)
@@ -195,9 +197,12 @@ class Stage:
 
     def _hang_up(self, kind: str) -> None:
         # Before it listens for signals, this one would end it.
-        if self._wanted and self.program.running() and self.program.healthy():
+        if self._listens():
             self.reloads[kind] += 1
             self.program.hang_up()
+
+    def _listens(self) -> bool:
+        return self._wanted and self.program.running() and self.program.healthy()
 
     def _url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.program.port('HEALTH')}{path}"

@@ -7,13 +7,13 @@ use wire::Signal;
 
 use super::super::super::worker::{Command, Worker};
 use super::super::super::{Fsync, Journal, Options, Replay};
+use super::super::batch;
 use super::super::sim::Sim;
 use super::world::{Destination, Settings, World};
 use crate::pipeline::testing::logs;
 use crate::pipeline::{
     Arrival, Budget, Door, Intake, Ledger, Origin, PipelinePlan, Pipelines, Policy, Reason, Refusal, Sender, Step,
 };
-use crate::processors::batch;
 use crate::settings::{GoDuration, read_text};
 use crate::telemetry::{Metrics, table};
 

@@ -276,7 +276,7 @@ async fn client(world: World, intake: Intake, ledger: Ledger) {
 /// One request; `None` if the client did not wait for the answer.
 async fn offer(world: &World, intake: &Intake, items: std::ops::Range<u64>) -> Option<Result<(), Refusal>> {
     let bytes = logs(items.clone());
-    let hold = match intake.admit(bytes.len()) {
+    let hold = match intake.admit(&Origin::default(), bytes.len()) {
         Ok(hold) => hold,
         Err(refusal) => return Some(Err(refusal)),
     };

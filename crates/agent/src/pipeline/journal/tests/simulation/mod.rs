@@ -3,7 +3,7 @@
 //!
 //! After each story what arrived is compared, item by item, with what was acknowledged. A seed that fails prints what
 //! happened and how to run it alone. It stands beside the property test of the store (any order of operations, below the
-//! clock) and the chaos run of the program (real sockets and files, above it); decision 10 says why it is made by hand.
+//! clock) and the chaos run of the program (real sockets and files, above it); decision 11 says why it is made by hand.
 
 /// The backend's moods, and everything that is known of every item.
 mod world;

@@ -16,6 +16,8 @@ READS = [
 RULES = [
     *({"apiGroups": [group], "resources": [resource], "verbs": ["get", "list"]} for group, resource in READS),
     {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "list"]},
+    {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["get", "list"]},
     {"apiGroups": ["monitoring.coreos.com"], "resources": ["servicemonitors", "podmonitors", "prometheuses"], "verbs": ["get", "list"]},
 ]
 
@@ -85,7 +87,8 @@ def one_missing(run: Run) -> None:
     """Each right missing alone: it is named, and nothing is found that is not so."""
     it = world.healthy(run)
     account = it.plane.service_account(it.namespace, "doctor", RULES)
-    assert not _lacking(it.doctor(kubeconfig=account.kubeconfig))
+    complete = it.doctor(kubeconfig=account.kubeconfig)
+    assert not _lacking(complete), complete.json["unseen"]
     for group, resource in READS:
         _without(it, account, group, resource)
 

@@ -12,6 +12,7 @@ from . import (  # noqa: F401
     kubernetes,
     lifecycle,
     locality,
+    manifests,
     oracle,
     oracle_keys,
     oracle_validate,

@@ -76,6 +76,21 @@ pub struct Needs {
     pub memory_limit: Option<u64>,
     /// What its service account must be allowed.
     pub rights: Vec<Right>,
+    /// Where it sends to.
+    pub upstreams: Vec<Upstream>,
+}
+
+/// Where a component sends to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// gRPC rather than HTTP.
+    pub grpc: bool,
+    /// With TLS.
+    pub tls: bool,
+    /// The host, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
 }
 
 /// Something a component listens on.

@@ -4,6 +4,20 @@
 /// What a load costs, and how to deploy for it: `otel-agent plan`.
 pub mod sizing;
 
+/// What a configuration asks of the pod that it runs in.
+pub mod workload;
+
+/// What a person may choose about a deployment.
+pub mod values;
+
+/// The objects of a deployment.
+pub mod manifests;
+
+/// What is wrong with what was chosen.
+pub mod problem;
+
+mod nearest;
+
 /// What was seen of a cluster.
 pub mod snapshot;
 

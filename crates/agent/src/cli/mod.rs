@@ -27,6 +27,12 @@ mod healthcheck;
 /// The program called by another name.
 mod applet;
 
+/// The objects of a deployment.
+pub mod manifests;
+
+/// What a configuration asks of its pod.
+mod workload;
+
 /// The agent, an application and a backend in one process.
 mod demo;
 
@@ -61,6 +67,8 @@ enum Command {
     PrintConfig(PrintConfig),
     /// Ask a running agent whether it takes data: exit code 0 if it does; for exec probes
     Healthcheck(healthcheck::Arguments),
+    /// Write the Kubernetes objects of a deployment: one agent on each node, or a gateway
+    Manifests(Box<manifests::Arguments>),
     /// Start the agent on loopback with a backend and a small application, and show what happens
     Demo(demo::Arguments),
     /// Say what a load costs as a DaemonSet, beside central pools, and which to take
@@ -160,5 +168,6 @@ pub fn main() -> ExitCode {
         Some(Command::Validate(sources)) => validate::main(&sources.request()),
         Some(Command::Components) => components::main(),
         Some(Command::PrintConfig(options)) => options.run(),
+        Some(Command::Manifests(arguments)) => manifests::main(&arguments),
     }
 }

@@ -133,7 +133,9 @@ pub fn json(node: &Node) -> String {
     format!("{:#}\n", json_value(node))
 }
 
-fn json_value(node: &Node) -> serde_json::Value {
+/// A tree as a JSON value.
+#[must_use]
+pub fn json_value(node: &Node) -> serde_json::Value {
     match &node.value {
         Yaml::Null => serde_json::Value::Null,
         Yaml::Bool(value) => (*value).into(),

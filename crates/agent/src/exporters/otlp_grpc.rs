@@ -14,7 +14,7 @@ use wire::Signal;
 use super::otlp::endpoint::Target;
 use super::otlp::pack::{CompressionParams, Packer};
 use super::otlp::{Auth, Headers, answers, check_headers, connector, needed_extensions, time_left, warn_of_proxy};
-use crate::component::{About, Component, Needs, Status};
+use crate::component::{About, Component, Needs, Status, Upstream};
 use crate::net::auth::Credentials;
 use crate::net::client::{Call, Client, Keepalive, Options, Place, Protocol};
 use crate::net::compression::Encoding;
@@ -142,6 +142,12 @@ impl Config {
         }
     }
 
+    fn upstream(&self) -> Option<Upstream> {
+        let Target { place, tls } = Target::parse(&self.endpoint).ok()?;
+        let Place::Tcp { host, port } = place else { return None };
+        Some(Upstream { grpc: true, tls: tls.unwrap_or(!self.tls.insecure), host, port })
+    }
+
     /// Queue, retry and timeout.
     #[must_use]
     pub fn policy(&self) -> Policy {
@@ -159,7 +165,8 @@ impl Component for Config {
     };
 
     fn needs(&self) -> Needs {
-        Needs { extensions: needed_extensions(self.auth.as_ref(), &self.sending_queue), ..Needs::default() }
+        let extensions = needed_extensions(self.auth.as_ref(), &self.sending_queue);
+        Needs { extensions, upstreams: self.upstream().into_iter().collect(), ..Needs::default() }
     }
 }
 

@@ -14,7 +14,7 @@ use wire::Signal;
 use super::otlp::endpoint::{Url, Wrong};
 use super::otlp::pack::{CompressionParams, Packer};
 use super::otlp::{Auth, Headers, answers, check_headers, connector, needed_extensions, time_left, warn_of_proxy};
-use crate::component::{About, Component, Needs, Status};
+use crate::component::{About, Component, Needs, Status, Upstream};
 use crate::net::auth::Credentials;
 use crate::net::client::{Call, Client, Keepalive, Options, Protocol};
 use crate::net::compression;
@@ -209,7 +209,11 @@ impl Component for Config {
     };
 
     fn needs(&self) -> Needs {
-        Needs { extensions: needed_extensions(self.auth.as_ref(), &self.sending_queue), ..Needs::default() }
+        let extensions = needed_extensions(self.auth.as_ref(), &self.sending_queue);
+        let mut upstreams: Vec<Upstream> =
+            Signal::ALL.into_iter().filter_map(|signal| self.url(signal)?.ok()).map(|url| url.upstream()).collect();
+        upstreams.dedup();
+        Needs { extensions, upstreams, ..Needs::default() }
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use http::Uri;
 use http::uri::{Authority, PathAndQuery};
 
+use crate::component::Upstream;
 use crate::net::client::Place;
 use crate::settings::Endpoint;
 
@@ -160,6 +161,12 @@ impl Url {
     /// What is wrong with it.
     pub fn under(base: &str, path: &str) -> Result<Self, Wrong> {
         Self::parse(&format!("{}/{path}", base.strip_suffix('/').unwrap_or(base)))
+    }
+
+    /// Where that is, for whoever deploys or looks for it.
+    #[must_use]
+    pub fn upstream(&self) -> Upstream {
+        Upstream { grpc: false, tls: self.tls, host: self.host.clone(), port: self.port }
     }
 
     /// Where to connect.

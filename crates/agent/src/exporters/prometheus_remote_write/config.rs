@@ -310,6 +310,8 @@ impl Component for Config {
     };
 
     fn needs(&self) -> Needs {
-        Needs { extensions: needed_extensions(self.auth(), &Toggle::Off), ..Needs::default() }
+        let extensions = needed_extensions(self.auth(), &Toggle::Off);
+        let upstreams = Url::parse(&self.http().endpoint).ok().map(|url| url.upstream()).into_iter().collect();
+        Needs { extensions, upstreams, ..Needs::default() }
     }
 }

@@ -1,0 +1,48 @@
+//! What is rendered into the repository is what the program renders.
+
+use std::path::Path;
+
+use clap::Parser as _;
+use cluster::manifests::patterns::{PATTERNS, Pattern};
+use cluster::manifests::yaml;
+
+use super::{Arguments, Told, rendered};
+
+#[derive(clap::Parser)]
+struct Cli {
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+fn arguments(written: &[&str]) -> Arguments {
+    Cli::try_parse_from([&["manifests"], written].concat()).unwrap().arguments
+}
+
+/// What stands on top of a rendered file.
+fn head(pattern: &Pattern) -> String {
+    let command = [&["otel-agent", "manifests"], pattern.arguments].concat().join(" ");
+    format!("# {}\n# Made by `{command}`; a test compares. Options: docs/reference/manifests.md\n---\n", pattern.about)
+}
+
+#[test]
+fn the_rendered_files_for_reference_are_what_their_arguments_render() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut stale = Vec::new();
+    for pattern in PATTERNS {
+        let mut told = Told::default();
+        let rendered = rendered(&arguments(pattern.arguments), &mut told);
+        let said = told.text(false);
+        let (_, _, objects) = rendered.unwrap_or_else(|| panic!("{}: {said}", pattern.file));
+        assert!(!said.contains("warning"), "{}: {said}", pattern.file);
+        let text = head(pattern) + &yaml(&objects);
+        let file = root.join(pattern.file);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(&file, &text).unwrap();
+        }
+        if std::fs::read_to_string(&file).unwrap_or_default() != text {
+            stale.push(pattern.file);
+        }
+    }
+    assert!(stale.is_empty(), "out of date, run `make docs`: {stale:?}");
+}

@@ -36,12 +36,13 @@ main() {
   E2E_PROMETHEUS=$(part prometheus "$here/prometheus")/prometheus
   E2E_PROMTOOL=${E2E_PROMETHEUS%/*}/promtool
   E2E_KUBERNETES=$(part kubernetes "$here/kubernetes")
+  E2E_HELM=$(part helm "$here/helm")/helm
   E2E_NODE_CLIENT=$(part node "$here/clients/node")
   E2E_GO_CLIENT=$(part go "$here/clients/go")/send
   E2E_JAVA_CLIENT=$(part java "$here/clients/java")/target
   E2E_FAKETIME=$(part faketime "$here/reliability/faketime")/libfaketime.so.1
   export E2E_FAKETIME
-  export E2E_COLLECTOR E2E_PROMETHEUS E2E_PROMTOOL E2E_KUBERNETES E2E_NODE_CLIENT E2E_GO_CLIENT E2E_JAVA_CLIENT
+  export E2E_COLLECTOR E2E_PROMETHEUS E2E_PROMTOOL E2E_KUBERNETES E2E_HELM E2E_NODE_CLIENT E2E_GO_CLIENT E2E_JAVA_CLIENT
   [ "$install_only" = no ] || exit 0
 
   if [ "$program" = agent ] && [ -z "${E2E_AGENT:-}" ]; then
@@ -163,6 +164,14 @@ install_kubernetes() {
       -ldflags "-s -w -X $stamp.gitVersion=$version -X $stamp.gitMajor=${minor%.*} -X $stamp.gitMinor=${minor#*.}"
     for program in kube-apiserver kube-controller-manager kube-scheduler kubectl; do ln -s controlplane "$minor/$program"; done
   done
+}
+
+# Without the version stamp it calls itself v4.x only, and a chart that asks for a newer one is refused.
+install_helm() {
+  local version
+  version=$(pinned "$1" helm.sh/helm/v4)
+  step "helm $version" built "$1" "$PWD/helm" helm.sh/helm/v4/cmd/helm \
+    -ldflags "-s -w -X helm.sh/helm/v4/internal/version.version=$version"
 }
 
 # pinned FOLDER MODULE: the version that the go.mod in there requires

@@ -45,6 +45,15 @@ def kubernetes() -> Path:
     return _part("E2E_KUBERNETES")
 
 
+def helm() -> Path:
+    return _part("E2E_HELM")
+
+
+def kubectl() -> Path:
+    """kubectl of the main minor; `kubectl kustomize` is the real kustomize."""
+    return kubernetes() / minors()[0] / "kubectl"
+
+
 def minors() -> list[str]:
     """The minors of Kubernetes that are built, newest first; the first is the main one."""
     folders = [module.parent.name for module in (E2E / "kubernetes").glob("*.*/go.mod")]

@@ -1,6 +1,7 @@
 """The scenarios, in the order in which they run."""
 
 from . import (  # noqa: F401
+    chart,
     clients,
     collectors,
     delivery,

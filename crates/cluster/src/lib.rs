@@ -13,6 +13,15 @@ pub mod values;
 /// The objects of a deployment.
 pub mod manifests;
 
+/// `--output helm`: a chart with a template for each object.
+pub mod chart;
+
+/// `--output kustomize`: a base and overlays.
+pub mod kustomize;
+
+/// A folder of files that the program has made.
+pub mod folder;
+
 /// What is wrong with what was chosen.
 pub mod problem;
 

@@ -2,6 +2,9 @@
 
 mod arguments;
 
+/// A folder of files instead of one text.
+pub(crate) mod output;
+
 /// The reference page of the options and values.
 pub mod reference;
 
@@ -14,7 +17,7 @@ use cluster::values::Values;
 use cluster::workload::Workload;
 
 use super::workload::{self, Container};
-use crate::config::{Request, Sources, output};
+use crate::config::{self, Request, Sources};
 use crate::settings::{self, Node, Place, Problem, Problems, Severity};
 
 pub(crate) use arguments::Arguments;
@@ -24,12 +27,17 @@ pub(crate) use arguments::Arguments;
 pub(crate) fn main(arguments: &Arguments) -> ExitCode {
     let mut told = Told::default();
     let rendered = rendered(arguments, &mut told);
+    let folder = arguments.folder(&mut told);
     let text = told.text(true);
     // The stream takes the colours out again where they are not wanted: no terminal, NO_COLOR.
     let _closed = anstream::stderr().write_all(text.as_bytes());
-    match rendered.map(|(_, _, objects)| std::io::stdout().write_all(yaml(&objects).as_bytes())) {
-        Some(Ok(())) => ExitCode::SUCCESS,
-        Some(Err(_)) | None => ExitCode::FAILURE,
+    let (Some((_, values, objects)), Some(folder)) = (rendered, folder) else { return ExitCode::FAILURE };
+    match folder {
+        Some((output, directory)) => output::write(output, directory, &values, arguments.request().as_ref()),
+        None => match std::io::stdout().write_all(yaml(&objects).as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
     }
 }
 
@@ -108,7 +116,7 @@ impl Told {
     fn read(&mut self, name: &str, text: &str) -> Option<serde_json::Value> {
         let file = self.choices.1.add(name, text);
         self.tree = settings::parse(file, text, &mut self.choices.0)?;
-        Some(output::json_value(&self.tree))
+        Some(config::output::json_value(&self.tree))
     }
 
     fn any_errors(&self) -> bool {
@@ -117,7 +125,7 @@ impl Told {
 
     /// All of it for people.
     pub(crate) fn text(&self, styled: bool) -> String {
-        let of = |(problems, sources): &(Problems, Sources)| crate::config::render::render(problems, sources, styled);
+        let of = |(problems, sources): &(Problems, Sources)| config::render::render(problems, sources, styled);
         of(&self.configuration) + &of(&self.choices)
     }
 }

@@ -54,3 +54,31 @@ pub(super) fn camel_case(field: &str) -> String {
         name
     })
 }
+
+/// One key, as the chart's values file has it.
+pub(crate) struct Row {
+    /// The key, a dot before the key of a section.
+    pub(crate) key: String,
+    /// What it is for.
+    pub(crate) about: String,
+    /// Whether it has keys of its own.
+    pub(crate) section: bool,
+}
+
+/// Every key in its order, a section before its keys.
+pub(crate) fn rows() -> Vec<Row> {
+    let about = |doc: &str| doc.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut rows = Vec::new();
+    for (field, doc) in Values::DOCS {
+        let key = camel_case(field);
+        let section = SECTIONS.iter().find(|(section, _)| *section == key);
+        rows.push(Row { key: key.clone(), about: about(doc), section: section.is_some() });
+        let below = section.iter().flat_map(|(_, docs)| *docs);
+        rows.extend(below.map(|(field, doc)| Row {
+            key: format!("{key}.{}", camel_case(field)),
+            about: about(doc),
+            section: false,
+        }));
+    }
+    rows
+}

@@ -1,10 +1,13 @@
 //! The arguments of `manifests`: each sets a value, over those of the values file.
 
+use std::path::{Path, PathBuf};
+
 use cluster::problem as chosen;
 use cluster::values::{MetricsTo, Mode, Profile, Routing, StorageType, Values};
 use k8s_openapi::api::core::v1::{EnvVar, Toleration};
 
 use super::Told;
+use super::output::Output;
 use crate::config::Request;
 
 /// What to render.
@@ -85,6 +88,12 @@ pub(crate) struct Arguments {
     /// The version of the cluster: 1.34
     #[arg(long, value_name = "VERSION")]
     kubernetes_version: Option<String>,
+    /// How it is written: yaml to standard output, or a folder for kustomize or helm
+    #[arg(long, value_enum, default_value = "yaml", value_name = "FORMAT", hide_possible_values = true)]
+    output: Output,
+    /// The folder for --output kustomize and --output helm
+    #[arg(long, value_name = "FOLDER")]
+    directory: Option<PathBuf>,
     /// Any value by its key: --set image.pullPolicy=Always; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -113,6 +122,28 @@ impl Arguments {
             None => None,
         };
         (!told.any_errors()).then_some((values, request))
+    }
+
+    /// Which folder is written, if it is one. None after something wrong has been told.
+    pub(super) fn folder(&self, told: &mut Told) -> Option<Option<(Output, &Path)>> {
+        match (self.output, &self.directory) {
+            (Output::Yaml, None) => Some(None),
+            (Output::Yaml, Some(_)) => {
+                let remedy = "add `--output kustomize` or `--output helm`; YAML goes to standard output";
+                told.argument("`--directory` names a folder, and there is no folder to write", remedy);
+                None
+            }
+            (_, None) => {
+                told.argument("this output is a folder, and none is named", "add `--directory FOLDER`");
+                None
+            }
+            (output, Some(directory)) => Some(Some((output, directory))),
+        }
+    }
+
+    /// The configuration file, if one is named.
+    pub(super) fn request(&self) -> Option<Request> {
+        self.config.clone().map(|file| Request { configs: vec![file], sets: Vec::new() })
     }
 
     fn apply(&self, values: &mut Values, told: &mut Told) {

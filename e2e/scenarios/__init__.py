@@ -6,6 +6,7 @@ from . import (  # noqa: F401
     collectors,
     delivery,
     doctor,
+    guide,
     fairness,
     hostile,
     image,

@@ -1,0 +1,188 @@
+"""The commands of README.md and docs/guide work: they are taken from the pages and run, against a real control plane.
+
+A block that cannot be run there is followed by `<!-- not run: why -->`; of those every option and every file that they name
+is looked at all the same. What the pages say of findings, profiles and files is compared with what there is.
+"""
+
+import os
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from harness import parts
+from harness.kubernetes import ControlPlane, objects
+from harness.kubernetes.plane import PATIENCE
+from harness.runner import Run, scenario
+from harness.waiting import until
+
+PAGES = ["README.md", *sorted(str(page.relative_to(parts.ROOT)) for page in (parts.ROOT / "docs/guide").glob("*.md"))]
+_BLOCK = re.compile(r"^```sh\n(.*?)^```\n(?:<!-- (?:not run|parsed only): (.+?) -->)?", re.M | re.S)
+_FILE = re.compile(r"(?:deploy|docs|e2e|crates)/[\w./-]+|k8s-manifests\.yaml")
+# a doctor that looks, and finds something, did what it should
+_MAY_FIND = re.compile(r"^otel-agent (doctor|migrate)\b")
+
+
+@dataclass
+class Block:
+    page: str
+    text: str
+    reason: str  # why it is not run; empty when it is
+
+    @property
+    def commands(self) -> list[str]:
+        """One for each command, continued lines joined, comments left out."""
+        joined = re.sub(r"\\\n\s*", " ", self.text)
+        joined = re.sub(r"<<END\n.*?^END$", "", joined, flags=re.M | re.S)
+        lines = (re.sub(r"\s+#.*$", "", line).strip() for line in joined.splitlines())
+        return [line for line in lines if line and not line.startswith("#")]
+
+
+def blocks(page: str) -> list[Block]:
+    text = (parts.ROOT / page).read_text()
+    return [Block(page, block, reason or "") for block, reason in _BLOCK.findall(text)]
+
+
+@scenario("guide/options-exist", seconds=120, agent_only="is about our pages")
+def options_exist(run: Run) -> None:
+    """Every subcommand and option of `otel-agent` in a page, also in the blocks that are not run."""
+    helps: dict[str, str] = {}
+    seen = 0
+    for block in (block for page in PAGES for block in blocks(page)):
+        for command in block.commands:
+            for words in re.findall(r"(?:^|[|&;(] *| /)otel-agent ((?:[^|&;<>]|'[^']*')*)", command):
+                name, *rest = words.split() or [""]
+                if name.startswith("-") or not name:
+                    name, rest = "", [name, *rest]
+                if name not in helps:
+                    answer = _shell(f"otel-agent {name} --help", parts.ROOT, {})
+                    assert answer.returncode == 0, f"{block.page}: otel-agent {name}: {answer.stderr}"
+                    helps[name] = answer.stdout
+                for option in (re.split("[= ]", word)[0] for word in rest if word.startswith("--") and word != "--"):
+                    assert re.search(rf"{option}\b", helps[name]), f"{block.page}: otel-agent {name} has no {option}"
+                seen += 1
+    assert seen > 20, f"only {seen} commands were found: the wrong lines are read"
+
+
+@scenario("guide/files-exist", seconds=30, agent_only="is about our pages")
+def files_exist(run: Run) -> None:
+    """Every file of the repository that a command names, and every link."""
+    for page in PAGES:
+        text = (parts.ROOT / page).read_text()
+        named = {name.rstrip("./") for block in blocks(page) for name in _FILE.findall(block.text)}
+        for name in named:
+            assert (parts.ROOT / name).exists(), f"{page}: there is no {name}"
+        for link in re.findall(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)", text):
+            target, anchor = link
+            to = (parts.ROOT / page).parent / target if target else parts.ROOT / page
+            assert to.exists(), f"{page}: there is no {target}"
+            if anchor:
+                heads = re.findall(r"^#+ (.*)$", to.read_text(), re.M)
+                known = {"#" + re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+                assert anchor in known, f"{page}: {target} has no {anchor}"
+
+
+@scenario("guide/findings-exist", seconds=30, agent_only="is about our pages")
+def findings_exist(run: Run) -> None:
+    """What the guide calls a finding is one, and every section of the troubleshooting ends with some."""
+    reference = (parts.ROOT / "docs/reference/doctor.md").read_text()
+    known = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", reference))
+    page = (parts.ROOT / "docs/guide/troubleshooting.md").read_text()
+    sections = re.split(r"^## ", page, flags=re.M)[1:]
+    for section in sections:
+        title = section.splitlines()[0]
+        if title == "Look inside of a pod":
+            continue
+        assert "In `doctor`:" in section, f"{title} does not end with what doctor calls it"
+        ids = re.findall(r"`([a-z]+(?:-[a-z]+)+)`", section.split("In `doctor`:")[1])
+        assert ids, title
+        unknown = [one for one in ids if one not in known]
+        assert not unknown, f"{title}: doctor has no {unknown}"
+    wrong = re.findall(r"^### `([a-z-]+)` \((?:error|warning)\)", reference, re.M)
+    assert wrong, "the reference has no finding"
+    missing = [one for one in wrong if f"`{one}`" not in page]
+    assert not missing, f"the guide says nothing of {missing}"
+
+
+@scenario("guide/profiles-agree", seconds=60, agent_only="is about our pages")
+def profiles_agree(run: Run) -> None:
+    """The table of the profiles in the guide, the rendered profiles and what the program says now."""
+    page = (parts.ROOT / "docs/guide/tuning.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) to (\w+) \| (\w+) to (\w+) \| (\d+) items or (\d+) s ", page, re.M)
+    assert [row[0] for row in rows] == ["low", "default", "high"], rows
+    for profile, cpu, cpu_limit, memory, memory_limit, items, seconds in rows:
+        rendered = (parts.ROOT / f"deploy/profiles/{profile}.yaml").read_text()
+        answer = _shell(f"otel-agent manifests --profile {profile}", parts.ROOT, {})
+        for text in (rendered, answer.stdout):
+            found = {one["kind"]: one for one in yaml.safe_load_all(text) if one}
+            container = found["DaemonSet"]["spec"]["template"]["spec"]["containers"][0]
+            assert container["resources"] == {"requests": {"cpu": cpu, "memory": memory},
+                                              "limits": {"cpu": cpu_limit, "memory": memory_limit}}, profile
+            config = yaml.safe_load(found["ConfigMap"]["data"]["agent.yaml"])
+            assert config["processors"]["batch"] == {"timeout": f"{seconds}s", "send_batch_size": int(items)}, profile
+            limiter = config["processors"]["memory_limiter"]
+            assert f"{limiter['limit_percentage']} % of the container" in page, limiter
+            assert f"refuse at {limiter['limit_percentage'] - limiter['spike_limit_percentage']} %" in page, limiter
+
+
+@scenario("guide/commands-run", seconds=400, agent_only="is about our pages")
+def commands_run(run: Run) -> None:
+    """Every block that is not marked, in the order of its page, on a control plane with an application."""
+    plane = run.open(ControlPlane())
+    ran = 0
+    with tempfile.TemporaryDirectory(prefix="guide-") as folder:
+        work = Path(folder)
+        for name in ("deploy", "docs", "k8s-manifests.yaml"):
+            (work / name).symlink_to(parts.ROOT / name)
+        _cluster(plane)
+        environment = {"KUBECONFIG": str(plane.kubeconfig), "HOME": folder}
+        for page in (page for page in PAGES if page != "README.md"):
+            for block in (block for block in blocks(page) if not block.reason):
+                _prepare(block, plane, work, environment)
+                for command in _steps(block):
+                    answer = _shell(command, work, environment)
+                    may_find = _MAY_FIND.match(command) and answer.returncode == 1
+                    assert answer.returncode == 0 or may_find, \
+                        f"{block.page}: `{command}` ended with {answer.returncode}: {answer.stdout[-400:]} {answer.stderr}"
+                    ran += 1
+    assert ran > 30, f"only {ran} commands were run"
+
+
+def _steps(block: Block) -> list[str]:
+    """A block with text for a file is one command; else each line is."""
+    return [block.text] if "<<END" in block.text else block.commands
+
+
+def _cluster(plane: ControlPlane) -> None:
+    """Two nodes of Linux, and an application that has no address of an agent yet."""
+    for node in plane.nodes(2):
+        plane.api.patch("Node", node, {"metadata": {"labels": {"kubernetes.io/os": "linux"}}})
+    plane.namespace("shop")
+    plane.api.create(objects.deployment("checkout", "shop", replicas=1))
+
+
+def _prepare(block: Block, plane: ControlPlane, work: Path, environment: dict) -> None:
+    """Helm does not take over what kubectl has made, and what is removed or looked at has to be there."""
+    ends = plane.api.find("Namespace", "open-telemetry") or {"metadata": {}}
+    if "deletionTimestamp" in ends["metadata"]:
+        until(lambda: not plane.api.find("Namespace", "open-telemetry"), "the namespace is gone", 60 * PATIENCE)
+    there = plane.api.find("DaemonSet", "otel-agent", "open-telemetry") is not None
+    if "helm install" in block.text and there:
+        assert _shell("kubectl delete -f k8s-manifests.yaml", work, environment).returncode == 0
+        until(lambda: not plane.api.find("Namespace", "open-telemetry"), "the namespace is gone", 60 * PATIENCE)
+    elif "helm install" not in block.text and "-n open-telemetry" in block.text and not there:
+        answer = _shell("kubectl apply -f k8s-manifests.yaml", work, environment)
+        assert answer.returncode == 0, answer.stderr
+
+
+def _shell(command: str, folder: Path, environment: dict) -> subprocess.CompletedProcess:
+    """With the agent, kubectl and helm by the names that people have for them."""
+    with tempfile.TemporaryDirectory() as tools:
+        for name, path in (("otel-agent", parts.agent()), ("kubectl", parts.kubectl()), ("helm", parts.helm())):
+            (Path(tools) / name).symlink_to(Path(path).absolute())
+        search = f"{tools}:{os.environ['PATH']}"
+        return subprocess.run(["bash", "-c", f"set -e -o pipefail\n{command}"], cwd=folder, text=True, capture_output=True,
+                              env={**os.environ, **environment, "PATH": search}, timeout=120 * PATIENCE)

@@ -32,3 +32,6 @@ pub mod snapshot;
 
 /// What is wrong with the agent there, and what mends it.
 pub mod doctor;
+
+/// From a collector to an agent on each node: `otel-agent migrate`.
+pub mod migration;

@@ -36,6 +36,9 @@ mod workload;
 /// The agent, an application and a backend in one process.
 mod demo;
 
+/// From a collector to an agent on each node.
+mod migrate;
+
 /// What a load costs.
 mod plan;
 
@@ -71,6 +74,8 @@ enum Command {
     Manifests(Box<manifests::Arguments>),
     /// Start the agent on loopback with a backend and a small application, and show what happens
     Demo(demo::Arguments),
+    /// Replace a collector by an agent on each node: report, manifests, applications to move, when the old one can go
+    Migrate(Box<migrate::Arguments>),
     /// Say what a load costs as a DaemonSet, beside central pools, and which to take
     Plan(plan::Arguments),
     /// Tell what is wrong with the agent in a Kubernetes cluster, and the commands that mend it
@@ -159,6 +164,7 @@ pub fn main() -> ExitCode {
         None => run::main(&arguments.run),
         Some(Command::Healthcheck(arguments)) => healthcheck::main(&arguments),
         Some(Command::Demo(arguments)) => demo::main(&arguments),
+        Some(Command::Migrate(arguments)) => migrate::main(&arguments),
         Some(Command::Plan(arguments)) => plan::main(&arguments),
         Some(Command::Doctor(arguments)) => doctor::main(&arguments),
         Some(Command::Completions { shell }) => {

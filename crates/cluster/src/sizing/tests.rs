@@ -87,6 +87,21 @@ fn the_run_files_that_are_named_are_there_and_hold_the_figures() {
     }
 }
 
+#[test]
+fn profiles_are_those_of_the_manifests() {
+    use crate::values::{self, cpu_millis, memory_bytes};
+    let theirs = [values::Profile::Low, values::Profile::Default, values::Profile::High].map(values::Profile::figures);
+    for (profile, theirs) in Profile::ALL.into_iter().zip(theirs) {
+        let own = profile.limits();
+        let cpu = |text: &str| cpu_millis(text).unwrap() as f64 / 1000.0;
+        let mib = |text: &str| memory_bytes(text).unwrap() as f64 / f64::from(1 << 20);
+        assert_eq!([own.cpu_request, own.cpu], [cpu(theirs.requests[0]), cpu(theirs.limits[0])]);
+        assert_eq!([own.memory_request_mib, own.memory_mib], [mib(theirs.requests[1]), mib(theirs.limits[1])]);
+        assert_eq!([own.batch_timeout, own.batch_size], [theirs.batch_seconds, theirs.batch_items].map(f64::from));
+    }
+    assert_eq!((values::LIMIT_PERCENTAGE, values::SPIKE_LIMIT_PERCENTAGE), (80, 25));
+}
+
 prop_compose! {
     fn any_load()(
         nodes in 1u32..5000, rate in 0.1f64..1e6, bytes in 10.0f64..10_000.0, items in 1.0f64..5000.0, outage in 0.0f64..600.0,

@@ -1,5 +1,5 @@
 //! `otel-agent plan`: what a load costs as a DaemonSet of agents, as a central pool of agents, and as a central pool of
-//! Collectors, and which of them to take. The cost of an item comes from runs that were measured ([`figures`]); what was
+//! Collectors, and which of them to take. The cost of an item comes from runs that were measured (`figures`); what was
 //! only published by others, or assumed, is told apart.
 
 /// What was measured, what was published, what is assumed.

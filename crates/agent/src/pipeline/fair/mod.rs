@@ -1,7 +1,7 @@
 //! Fair shares: when there is little room left, senders that hold more than their share are refused first, so that one noisy
 //! pod does not starve the others on its node. And fixed limits, for those who write some.
 //!
-//! What counts is what a sender holds: every permit for a body carries a [`Charge`], which goes with the data to wherever it
+//! What counts is what a sender holds: every permit for a body carries a `Charge`, which goes with the data to wherever it
 //! ends. Since everything waits in the same line, what a sender holds is its rate times the time that data spends in the agent;
 //! there is no other rate to keep. The reasons are in `docs/decisions/0008-fair-shares.md`.
 

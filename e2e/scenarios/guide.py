@@ -22,8 +22,17 @@ from harness.waiting import until
 PAGES = ["README.md", *sorted(str(page.relative_to(parts.ROOT)) for page in (parts.ROOT / "docs/guide").glob("*.md"))]
 _BLOCK = re.compile(r"^```sh\n(.*?)^```\n(?:<!-- (?:not run|parsed only): (.+?) -->)?", re.M | re.S)
 _FILE = re.compile(r"(?:deploy|docs|e2e|crates)/[\w./-]+|k8s-manifests\.yaml")
+_COLLECTOR = """\
+receivers:
+  otlp: {protocols: {grpc: {endpoint: "0.0.0.0:4317"}, http: {endpoint: "0.0.0.0:4318"}}}
+exporters:
+  otlp: {endpoint: "backend.observability:4317", tls: {insecure: true}}
+service:
+  pipelines:
+    traces: {receivers: [otlp], exporters: [otlp]}
+"""
 # a doctor that looks, and finds something, did what it should
-_MAY_FIND = re.compile(r"^otel-agent (doctor|migrate)\b")
+_MAY_FIND = re.compile(r"^otel-agent doctor\b")
 
 
 @dataclass
@@ -157,11 +166,25 @@ def _steps(block: Block) -> list[str]:
 
 
 def _cluster(plane: ControlPlane) -> None:
-    """Two nodes of Linux, and an application that has no address of an agent yet."""
+    """Two nodes of Linux, and applications that send to a Collector that is deployed once."""
     for node in plane.nodes(2):
         plane.api.patch("Node", node, {"metadata": {"labels": {"kubernetes.io/os": "linux"}}})
     plane.namespace("shop")
-    plane.api.create(objects.deployment("checkout", "shop", replicas=1))
+    plane.namespace("observability")
+    meta = {"name": "otel-collector", "namespace": "observability"}
+    plane.api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"config.yaml": _COLLECTOR}})
+    plane.api.create({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {
+        "selector": {"app": "otel-collector"}, "ports": [{"name": "grpc", "port": 4317}, {"name": "http", "port": 4318}]}})
+    collector = objects.deployment(**meta, image="otel/opentelemetry-collector-contrib:0.161.0",
+                                   volumes=[{"name": "config", "configMap": {"name": "otel-collector"}}])
+    collector["spec"]["template"]["spec"]["containers"][0] |= {
+        "args": ["--config=/etc/otelcol/config.yaml"], "volumeMounts": [{"name": "config", "mountPath": "/etc/otelcol"}]}
+    plane.api.create(collector)
+    to_it = {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://otel-collector.observability.svc.cluster.local:4318"}
+    for name in ("checkout", "cart", "search"):
+        application = objects.deployment(name, "shop", replicas=1)
+        application["spec"]["template"]["spec"]["containers"][0]["env"] = [to_it]
+        plane.api.create(application)
 
 
 def _prepare(block: Block, plane: ControlPlane, work: Path, environment: dict) -> None:
@@ -173,7 +196,7 @@ def _prepare(block: Block, plane: ControlPlane, work: Path, environment: dict) -
     if "helm install" in block.text and there:
         assert _shell("kubectl delete -f k8s-manifests.yaml", work, environment).returncode == 0
         until(lambda: not plane.api.find("Namespace", "open-telemetry"), "the namespace is gone", 60 * PATIENCE)
-    elif "helm install" not in block.text and "-n open-telemetry" in block.text and not there:
+    elif not re.search("helm install|migrate --apply agent", block.text) and "-n open-telemetry" in block.text and not there:
         answer = _shell("kubectl apply -f k8s-manifests.yaml", work, environment)
         assert answer.returncode == 0, answer.stderr
 

@@ -32,13 +32,14 @@ deny: ## licences, bans, sources and advisories of the dependencies
 fuzz: ## build every fuzz target and run each for FUZZ_SECONDS seconds
 	fuzz/run.sh $(FUZZ_SECONDS)
 
-release: ## the release binary, static; the last line says where it is
+release: ## the release binary, static, and its bill of materials; the lines that are printed say where they are
 	scripts/release.sh
+	scripts/sbom.sh
 
 image: ## the image without an engine: target/image has its root and an OCI archive
 	binary=$$(scripts/release.sh) && deploy/image/build.py --binary "$$binary" --out target/image
 
-e2e: release ## real SDKs, a real FastAPI application and the Go Collector against the release binary
+e2e: ## real SDKs, a real FastAPI application and the Go Collector against the release binary
 	e2e/run.sh
 
 bench: ## codec figures, then the whole agent under load; raw output goes to bench/runs

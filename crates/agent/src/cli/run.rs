@@ -41,6 +41,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// More threads than this bring nothing to an agent of one node.
 const MOST_WORKERS: usize = 4;
+/// Threads for what blocks: looking up names, files, packing large requests. Each keeps what compressing takes (some
+/// 300 KiB), and tokio would make up to 512 of them.
+const MOST_BLOCKING: usize = 16;
 
 /// Runs and returns the exit code: 0 after a clean stop, 1 when it could not start.
 pub(crate) fn main(options: &Options) -> ExitCode {
@@ -70,7 +73,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     let available = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = cgroup::worker_threads(cgroup::Limits::of_this_process(), available, MOST_WORKERS);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(workers).thread_name("otel-agent").enable_all();
+    builder.worker_threads(workers).max_blocking_threads(MOST_BLOCKING).thread_name("otel-agent").enable_all();
     builder.build().context("cannot start the runtime")
 }
 

@@ -156,7 +156,8 @@ def memory_bounded(run: Run) -> None:
         if answer.code == 14:
             assert answer.message == "data refused due to high memory usage", answer
             assert "grpc-status-details-bin" in (answer.trailers or answer.headers), "it does not say when to come back"
-    assert len(accepted) > 10 and len(refused) > 100, f"{len(accepted)} accepted, {len(refused)} refused"
+    # 16 MiB are for payload, 10 of it for new data, of which one sender alone gets seven eighths
+    assert len(accepted) >= 8 and len(refused) > 100, f"{len(accepted)} accepted, {len(refused)} refused"
     rss = program.samples().sum("otelcol_process_memory_rss")
     assert rss < 64 << 20, f"{rss / 2**20:.0f} MiB with a limit of 40"
     assert program.healthy(), "being full must not lower health"

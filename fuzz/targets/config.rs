@@ -25,6 +25,12 @@ mod config {
     use crate::settings::{Node, Problems};
     pub(crate) use source::Sources;
 
+    /// What is to be loaded; nothing of it matters here.
+    pub(crate) struct Request {
+        pub(crate) configs: Vec<String>,
+        pub(crate) sets: Vec<String>,
+    }
+
     /// What the rooms know of the world around the program.
     pub(crate) struct World<'a> {
         pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,

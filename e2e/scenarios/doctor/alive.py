@@ -25,6 +25,7 @@ receivers:
   otlp:
     protocols: {grpc: {endpoint: "0.0.0.0:${env:GRPC_PORT:-4317}"}, http: {endpoint: "0.0.0.0:${env:HTTP_PORT:-4318}"}}
 processors:
+  memory_limiter: {check_interval: 1s, limit_percentage: 75, spike_limit_percentage: 20}
   k8s_attributes:
     auth_type: kubeConfig
     filter: {node_from_env_var: K8S_NODE_NAME}
@@ -43,7 +44,7 @@ service:
   telemetry:
     metrics: {readers: [{pull: {exporter: {prometheus: {host: 0.0.0.0, port: "${env:METRICS_PORT:-8888}"}}}}]}
   pipelines:
-    traces: {receivers: [otlp], processors: [k8s_attributes], exporters: [otlp]}
+    traces: {receivers: [otlp], processors: [memory_limiter, k8s_attributes], exporters: [otlp]}
 """
 
 

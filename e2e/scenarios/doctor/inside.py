@@ -138,7 +138,7 @@ def attributes_configuration(run: Run) -> None:
     batched = CONFIG.replace("processors:\n", "processors:\n  batch: {timeout: 1s}\n", 1)
     for text, identity in (
             (CONFIG.replace("auth_type: kubeConfig", "auth_type: kubeConfig\n    passthrough: true"), "attributes-passthrough"),
-            (batched.replace("[k8s_attributes]", "[batch, k8s_attributes]"), "attributes-order"),
+            (batched.replace("k8s_attributes]", "batch, k8s_attributes]"), "attributes-order"),
             (CONFIG + "    logs: {receivers: [otlp], exporters: [otlp]}\n", "attributes-pipeline"),
             (CONFIG.replace("host: 0.0.0.0", "host: localhost"), "prometheus-loopback")):
         _write(it, text)

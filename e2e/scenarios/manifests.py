@@ -309,9 +309,9 @@ def rights(run: Run) -> None:
     found = documents(file)
     [role] = [item for item in found if item["kind"] == "ClusterRole"]
     [config] = [item["data"]["agent.yaml"] for item in found if item["kind"] == "ConfigMap"]
-    account = _account(plane)
+    account = rendered_account(plane)
 
-    program = _started(run, plane, account, node, config)
+    program = started(run, plane, account, node, run.open(written(config)))
     until(lambda: (send(program, backend, "127.73.0.20").resource or {}).get("k8s.pod.name") == "cart",
           lambda: f"the pod is known\n{program.tail()}", 60 * PATIENCE)
     assert program.samples().sum("otel_agent_kubernetes_missing_rights") == 0 and not told(program), told(program)
@@ -323,12 +323,12 @@ def rights(run: Run) -> None:
         fewer = [{**rule, "verbs": [one for one in rule["verbs"] if one != verb]} for rule in role["rules"]]
         plane.api.apply({**role, "rules": fewer}, manager="kubectl")
         until(lambda: not account.api.may(verb, "pods"), f"the account may no longer {verb} pods", 30 * PATIENCE)
-        program = _started(run, plane, account, node, config)
+        program = started(run, plane, account, node, run.open(written(config)))
         until(lambda: told(program), lambda: f"{verb} is missed\n{program.tail()}", 60 * PATIENCE)
         program.kill()
 
 
-def _account(plane: ControlPlane) -> Account:
+def rendered_account(plane: ControlPlane) -> Account:
     """The rendered account as a pod of it would have it."""
     folder = plane.folder / "rendered"
     folder.mkdir()
@@ -338,10 +338,10 @@ def _account(plane: ControlPlane) -> Account:
     return Account(SPACE, "otel-agent", [], folder, plane.kubeconfig, Api(plane.server, plane.authority.file, token=token))
 
 
-def _started(run: Run, plane: ControlPlane, account: Account, node: str, config: str) -> Program:
+def started(run: Run, plane: ControlPlane, account: Account, node: str, config: Path) -> Program:
     """As its pod would start it, but for the ports, which others have here."""
     server = urlsplit(plane.server)
-    program = Program(run.kind, [run.open(written(config))], {
+    program = Program(run.kind, [config], {
         "K8S_NODE_NAME": node, "KUBERNETES_SERVICE_HOST": server.hostname, "KUBERNETES_SERVICE_PORT": server.port})
     reader = f"{{pull: {{exporter: {{prometheus: {{host: 127.0.0.1, port: {program.port('METRICS')}}}}}}}}}"
     program.arguments = [

@@ -20,6 +20,9 @@ def applications(run: Run) -> None:
     it.plane.api.create({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": it.namespace},
         "data": {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://otel-agent.{it.namespace}.svc:55681"}})
+    it.plane.api.create({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "old-collector", "namespace": it.namespace},
+        "spec": {"selector": {"app": "old-collector"}, "ports": [{"name": "otlp-http", "port": 4318}]}})
     host = f"otel-agent.{it.namespace}.svc"
     mistakes = {
         "app-protocol": _deployment(it, "grpc-to-http", f"http://{host}:4318", protocol="grpc"),
@@ -29,6 +32,7 @@ def applications(run: Run) -> None:
         "app-host-port": _deployment(it, "host-port", "http://$(NODE_IP):4318", node_ip=True),
         "app-dns-policy": _deployment(it, "host-network", f"http://{host}:4318", hostNetwork=True, dnsPolicy="ClusterFirst"),
         "app-no-port": _deployment(it, "by-map", None),
+        "app-other-collector": _deployment(it, "from-before", f"http://old-collector.{it.namespace}.svc:4318"),
     }
     for item in mistakes.values():
         it.plane.api.create(item)

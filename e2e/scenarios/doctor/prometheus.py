@@ -13,14 +13,15 @@ from .world import LABELS, NAME, World
 
 SECONDS = 300
 GROUP = "monitoring.coreos.com"
-KINDS = {"servicemonitors": "ServiceMonitor", "podmonitors": "PodMonitor", "prometheuses": "Prometheus"}
+KINDS = {"servicemonitors": "ServiceMonitor", "podmonitors": "PodMonitor", "prometheuses": "Prometheus",
+         "prometheusrules": "PrometheusRule"}
 
 
 @scenario("doctor/prometheus", SECONDS)
 def prometheus(run: Run) -> None:
     """Labels, namespaces, port names, selectors, rights, a network policy, and no monitor at all."""
     it = world.healthy(run, nodes=1)
-    _operator(run, it)
+    operator(run, it)
     it.plane.api.apply(it.service() | {"metadata": {"name": NAME, "namespace": it.namespace, "labels": {"app": NAME}},
                                        "spec": {**it.service()["spec"], "ports": [
                                            *it.service()["spec"]["ports"], {"name": "metrics", "port": 8888, "targetPort": "metrics"}]}})
@@ -52,14 +53,69 @@ def prometheus(run: Run) -> None:
     server({"spec": {"serviceMonitorSelector": None}})
     it.mend(it.finds("prometheus-labels"))
     it.finds_nothing()
+    _twice(it)
+    it.plane.api.delete("ServiceMonitor", NAME, it.namespace, version=monitor)
+    _pod_monitor(it, server)
+
+
+def _twice(it: World) -> None:
+    """A second Service that the monitor selects as well: each agent would be scraped by both."""
+    labels = it.plane.api.get("Service", NAME, it.namespace)["metadata"]["labels"]
+    it.plane.api.create({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": f"{NAME}-headless", "namespace": it.namespace, "labels": labels},
+        "spec": {"clusterIP": "None", "selector": LABELS, "ports": [{"name": "metrics", "port": 8888, "targetPort": "metrics"}]}})
+    found = it.finds("prometheus-twice")
+    assert "2 Services" in found["title"] and len(found["evidence"]) == 2, found
+    it.mend(found)
+    it.finds_nothing()
+
+
+def _pod_monitor(it: World, server) -> None:
+    """The same gates for a PodMonitor, which needs no Service: none is open, then one after another."""
+    it.plane.api.create({
+        "apiVersion": f"{GROUP}/v1", "kind": "PodMonitor", "metadata": {"name": NAME, "namespace": it.namespace},
+        "spec": {"selector": {"matchLabels": LABELS}, "podMetricsEndpoints": [{"port": "metrics"}]}})
+    wants = {"podMonitorSelector": {"matchLabels": {"release": "pods"}}, "podMonitorNamespaceSelector": {"matchLabels": {"pods": "yes"}}}
+    server({"spec": wants})
+    subject = f"podmonitor {it.namespace}/{NAME}"
+    for identity, key in (("prometheus-namespace", "podMonitorNamespaceSelector"), ("prometheus-labels", "podMonitorSelector")):
+        found = it.finds(identity)
+        assert found["subject"] == subject and key in str(found["evidence"]), found
+        it.mend(found)
+        _gone(it, identity)
+    it.finds_nothing()
+    for identity, key in (("prometheus-namespace", "podMonitorNamespaceSelector"), ("prometheus-labels", "podMonitorSelector")):
+        server({"spec": {key: None}})  # as the operator's own default is: nothing but its own namespace, and no monitor at all
+        found = it.finds(identity)
+        assert found["subject"] == subject, found
+        it.mend(found)
+        it.finds_nothing()
+
+
+@scenario("doctor/prometheus-annotations", SECONDS)
+def annotations(run: Run) -> None:
+    """A cluster without the operator: the pods' annotations name a port where no metrics are, until the command was run."""
+    it = world.new(run, nodes=1)
+    agents = it.daemon_set()
+    agents["spec"]["template"]["metadata"]["annotations"] |= {"prometheus.io/scrape": "true", "prometheus.io/port": "4317"}
+    it.install(daemon_set=agents)
+    it.wait_for_agents(it.nodes)
+    found = it.finds("prometheus-annotations")
+    assert "4317" in found["title"] and "8888" in str(found["evidence"]), found
+    it.mend(found)
+    it.finds_nothing()
+    template = it.plane.api.get("DaemonSet", NAME, it.namespace)["spec"]["template"]
+    assert template["metadata"]["annotations"]["prometheus.io/port"] == "8888", template
 
 
 def _gone(it: World, identity: str) -> None:
     until(lambda: identity not in it.doctor().ids, lambda: str(it.doctor().json), 30 * PATIENCE)
 
 
-def _operator(run: Run, it: World) -> None:
+def operator(run: Run, it: World) -> None:
     """The kinds of the Prometheus operator, for the time of the scenario."""
+    run.stack.callback(_forget, it)
     for plural, kind in KINDS.items():
         it.plane.api.create({
             "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"{plural}.{GROUP}"},
@@ -67,14 +123,24 @@ def _operator(run: Run, it: World) -> None:
                 "group": GROUP, "scope": "Namespaced", "names": {"plural": plural, "singular": kind.lower(), "kind": kind},
                 "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
                     "type": "object", "x-kubernetes-preserve-unknown-fields": True}}}]}})
-        run.stack.callback(lambda plural=plural: it.plane.api.delete("CustomResourceDefinition", f"{plural}.{GROUP}"))
-    for plural, kind in KINDS.items():
-        def served(kind: str = kind) -> bool:
-            try:
-                it.plane.api._resources.pop(f"/apis/{GROUP}/v1", None)
-                it.plane.api.items(kind, version=f"{GROUP}/v1")
-                return True
-            except (ApiError, ValueError):
-                return False
+    for kind in KINDS.values():
+        until(lambda kind=kind: _served(it, kind), f"the API server has {kind}", 30 * PATIENCE)
 
-        until(served, f"the API server has {kind}", 30 * PATIENCE)
+
+def _served(it: World, kind: str) -> bool:
+    try:
+        it.plane.api._resources.pop(f"/apis/{GROUP}/v1", None)
+        it.plane.api.items(kind, version=f"{GROUP}/v1")
+        return True
+    except (ApiError, ValueError):
+        return False
+
+
+def _forget(it: World) -> None:
+    """Takes the kinds away, and waits until they are gone: another scenario has a cluster without them, or makes them anew."""
+    api = it.plane.api
+    names = [f"{plural}.{GROUP}" for plural in KINDS if api.find("CustomResourceDefinition", f"{plural}.{GROUP}")]
+    for name in names:
+        api.delete("CustomResourceDefinition", name)
+    until(lambda: not any(api.find("CustomResourceDefinition", name) for name in names), "the kinds are gone", 30 * PATIENCE)
+    until(lambda: not any(_served(it, kind) for kind in KINDS.values()), "the kinds are served no more", 30 * PATIENCE)

@@ -1,6 +1,11 @@
 """Agents that the API server refuses to make: the real admission refuses, and what is printed lets it make them."""
 
+import contextlib
+import json
+
+from harness.kubernetes.plane import PATIENCE
 from harness.runner import Run, scenario
+from harness.waiting import until
 
 from . import world
 
@@ -56,3 +61,63 @@ def service_account(run: Run) -> None:
     it.mend(it.finds("create-service-account"))
     it.wait_for_agents(it.nodes)
     it.finds_nothing()
+
+
+@scenario("doctor/create-quota-of-priority", SECONDS)
+def quota_of_priority(run: Run) -> None:
+    """A priority class that the API server takes only where a quota is for it, as some clouds have it for the system's classes."""
+    it = world.new(run)
+    it.plane.kubectl("create", "priorityclass", world.LIMITED_CLASS, "--value=1000000")
+    run.stack.callback(it.plane.kubectl, "delete", "priorityclass", world.LIMITED_CLASS)
+    it.install(daemon_set=it.daemon_set(priorityClassName=world.LIMITED_CLASS))
+    found = it.finds("create-quota-of-priority")
+    assert f"PriorityClass In [{world.LIMITED_CLASS}]" in found["evidence"][0], found
+    it.mend(found)
+    it.wait_for_agents(it.nodes)
+    it.finds_nothing()
+
+
+@scenario("doctor/create-refused", SECONDS)
+def refused(run: Run) -> None:
+    """A policy of the cluster, and a webhook that does not answer: what they say is told, and without them it is over."""
+    it = world.new(run, 1)
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]
+    here = {"matchLabels": {"kubernetes.io/metadata.name": it.namespace}}
+    name = f"refuses-{it.namespace}"
+    v1 = "admissionregistration.k8s.io/v1"
+    policy = [
+        {"apiVersion": v1, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name}, "spec": {
+            "matchConstraints": {"resourceRules": rules},
+            "validations": [{"expression": "object.spec.priority > 0", "message": "pods here need a priority"}]}},
+        {"apiVersion": v1, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name}, "spec": {
+            "policyName": name, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": here}}}]
+    webhook = [
+        {"apiVersion": v1, "kind": "ValidatingWebhookConfiguration", "metadata": {"name": name}, "webhooks": [{
+            "name": "images.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None", "namespaceSelector": here,
+            "rules": rules, "clientConfig": {"url": "https://127.0.0.1:9/"}}]}]
+    for obstacles, said in ((policy, "pods here need a priority"), (webhook, 'failed calling webhook "images.example.com"')):
+        objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": obstacles})
+        it.plane.kubectl("apply", "-f", "-", stdin=objects)
+        with contextlib.ExitStack() as stack:
+            stack.callback(lambda: it.plane.kubectl("delete", "-f", "-", stdin=objects))
+            until(lambda: _is_refused(it), f"it refuses pods: {said}", 30 * PATIENCE)
+            it.install()
+            found = it.finds("create-refused")
+            assert said in found["evidence"][0], found
+            it.mend(found)  # shows the events
+        it.wait_for_agents(it.nodes)
+        it.finds_nothing()
+        for kind in ("DaemonSet", "Service", "ConfigMap", "ServiceAccount"):
+            it.plane.api.delete(kind, world.NAME, it.namespace)
+        for kind in ("ClusterRoleBinding", "ClusterRole"):
+            it.plane.api.delete(kind, f"{world.NAME}-{it.namespace}")
+        until(lambda: not it.agents_list(), "the agents are gone", 30 * PATIENCE)
+
+
+def _is_refused(it: world.World) -> bool:
+    """What is made takes a moment to be in force."""
+    try:
+        it.plane.kubectl("run", "probe", "--image=a", f"--namespace={it.namespace}", "--dry-run=server")
+    except AssertionError:
+        return True
+    return False

@@ -63,6 +63,27 @@ def node_selector(run: Run) -> None:
     it.plane.kubectl("label", "node", it.nodes[1], "pool-")
 
 
+@scenario("doctor/node-foreign", SECONDS)
+def node_foreign(run: Run) -> None:
+    """Virtual and Windows nodes are no fault of anybody's, and told in words that say which is which."""
+    it = world.new(run, 1)
+    it.install(daemon_set=it.daemon_set(nodeSelector={"kubernetes.io/os": "linux"}))
+    it.wait_for_agents(it.nodes)
+    it.finds_nothing()
+    provider = {"key": "virtual-kubelet.io/provider", "value": "azure", "effect": "NoSchedule"}
+    foreign = [it.node("virtual", taints=[provider]), it.node("fargate", labels={"eks.amazonaws.com/compute-type": "fargate"},
+                                                              taints=[{**provider, "key": "eks.amazonaws.com/compute-type"}]),
+               it.node("windows", labels={"kubernetes.io/os": "windows"})]
+    it.application(foreign[2])
+    report = it.doctor()
+    assert report.ids == {"node-foreign"} and report.code == 0, report
+    told = [finding["evidence"][0] for finding in report.json["findings"]]
+    assert len(told) == 3 and all(any(node in line for line in told) for node in foreign), told
+    for node in foreign:
+        it.plane.api.delete("Node", node)
+    it.finds_nothing()
+
+
 @scenario("doctor/agent-missing", SECONDS)
 def agent_missing(run: Run) -> None:
     """Nothing there, or nothing under that name."""

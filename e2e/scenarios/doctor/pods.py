@@ -49,6 +49,23 @@ def no_room_by_priority(run: Run) -> None:
     it.finds_nothing()
 
 
+@scenario("doctor/pod-pending", SECONDS)
+def pod_pending(run: Run) -> None:
+    """The agent does not want to be beside an application that is there: what the scheduler says is told."""
+    it = world.new(run)
+    application = it.application(it.nodes[0])
+    avoid = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "shop"}}}
+    it.install(daemon_set=it.daemon_set(
+        affinity={"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [avoid]}}))
+    found = it.finds("pod-pending")
+    assert "didn't match pod anti-affinity rules" in found["evidence"][0], found
+    it.mend(found)  # shows all that is known of it
+    assert "no-room" not in it.doctor().ids
+    it.plane.api.delete("Pod", application, it.namespace, grace_seconds=0)
+    it.wait_for_agents(it.nodes)
+    it.finds_nothing()
+
+
 @scenario("doctor/host-port-taken", SECONDS)
 def host_port_taken(run: Run) -> None:
     """A surge with host ports waits for its own predecessor for ever."""

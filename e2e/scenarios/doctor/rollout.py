@@ -39,6 +39,35 @@ def surge(run: Run) -> None:
     it.finds_nothing(60)
 
 
+@scenario("doctor/rollout-misplaced", SECONDS)
+def misplaced(run: Run) -> None:
+    """A node gets a taint while its agent runs: the agent stays, and is not where it is to be until it tolerates that."""
+    it = world.new(run)
+    it.install()
+    it.wait_for_agents(it.nodes)
+    it.finds_nothing()
+    it.plane.kubectl("taint", "node", it.nodes[0], "team=a:NoSchedule")
+    it.node("worker")  # with the next change of anything the controller counts
+    found = it.finds("rollout-misplaced")
+    assert found["severity"] == "note" and found["evidence"] == ["numberMisscheduled is 1"], found
+    it.mend(it.finds("node-taint"))
+    it.finds_nothing(60)
+
+
+@scenario("doctor/rollout-slow", SECONDS)
+def slow(run: Run) -> None:
+    """One node after another, and there are more than a hundred; with a tenth at a time it is over."""
+    it = world.new(run, 101)
+    daemon_set = it.daemon_set()
+    daemon_set["spec"]["updateStrategy"] = {"type": "RollingUpdate"}
+    it.install(daemon_set=daemon_set)
+    found = it.finds("rollout-slow", 60)
+    assert found["title"] == "101 agents are replaced one after another", found
+    it.wait_for_agents(it.nodes)
+    it.mend(found)
+    it.finds_nothing()
+
+
 @scenario("doctor/node-name-wrong", SECONDS)
 def node_name(run: Run) -> None:
     """The variable is not there, or holds something else."""

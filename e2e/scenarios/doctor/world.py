@@ -44,6 +44,19 @@ service:
   pipelines:
     metrics: {receivers: [otlp], processors: [memory_limiter, k8s_attributes, batch], exporters: [otlp]}
 """
+# The API server admits pods of this priority class only where a quota is for it.
+LIMITED_CLASS = "agents-by-quota"
+_ADMISSION = f"""\
+apiVersion: apiserver.config.k8s.io/v1
+kind: AdmissionConfiguration
+plugins:
+  - name: ResourceQuota
+    configuration:
+      apiVersion: apiserver.config.k8s.io/v1
+      kind: ResourceQuotaConfiguration
+      limitedResources:
+        - {{resource: pods, matchScopes: [{{scopeName: PriorityClass, operator: In, values: [{LIMITED_CLASS}]}}]}}
+"""
 _numbers = itertools.count()
 _plane: list[tuple[ControlPlane, Network]] = []
 
@@ -52,8 +65,11 @@ def plane() -> tuple[ControlPlane, Network]:
     """The control plane of the doctor's scenarios, and the way from it to pods. Started by the first one that asks."""
     if not _plane:
         network = Network().__enter__()
+        admission = network.configuration.with_name("admission.yaml")
+        admission.write_text(_ADMISSION)
         # EndpointSlices refuse loopback addresses
-        started = ControlPlane(pod_range="10.244.0.0/16", apiserver_flags=network.flags)
+        started = ControlPlane(pod_range="10.244.0.0/16",
+                               apiserver_flags=[*network.flags, f"--admission-control-config-file={admission}"])
         started.start()
         atexit.register(network.__exit__)
         atexit.register(started.stop)

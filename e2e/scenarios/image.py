@@ -85,7 +85,8 @@ def commands(run: Run) -> None:
     assert code == 0 and out.startswith("healthy: http://localhost:13133/ answered 200"), (out, err)
     code, out, err = container.run("wget", "-O", "/tmp/page", "http://localhost:13133")
     assert code == 1 and "Read-only file system" in err, (out, err)
-    assert container.run("otel-agent", "validate", "--config", "/etc/otel-agent/agent.yaml") == (0, "", "")
+    code, out, err = container.run("otel-agent", "validate", "--config", "/etc/otel-agent/agent.yaml")
+    assert code == 0 and "payload" in out and "error" not in err and "warning" not in err, (out, err)
     code, out, err = container.run("otel-agent", "validate", "--config", "/etc/otel-agent/agent.yaml", "--set", "exporters.debug.verbos=a")
     assert code == 1 and "verbos" in err, (out, err)
     assert "wget" in container.run("wget", "--help")[1]

@@ -85,7 +85,7 @@ def near_limit(run: Run) -> None:
     template["metadata"]["annotations"][objects.POD_IP] = ADDRESS
     resources = template["spec"]["containers"][0]["resources"]
     resources["limits"]["memory"] = f"{int(used / 2**20)}Mi"
-    resources["requests"]["memory"] = "16Mi"
+    resources["requests"]["memory"] = "4Mi"
     it.install(daemon_set=daemon_set, config_map=it.config_map(config))
     it.wait_for_agents(it.nodes)
     found = it.finds("memory-near-limit")

@@ -4,8 +4,12 @@ use bytes::Bytes;
 
 use super::{Full, Reserve};
 
-/// Asked for and allocated before the first byte, at most. What a length merely claims costs no more than this.
-const FIRST_STEP: usize = 64 * 1024;
+/// Asked for before the first byte, at most. What a length merely claims costs no more than this, so that a thousand
+/// bodies that never come leave room for others.
+const FIRST_STEP: usize = 4 * 1024;
+
+/// The next step of a body of which more than the first has come.
+const SECOND_STEP: usize = 64 * 1024;
 
 /// A frame at least this long that is the whole body is kept as it is. A shorter one is copied: it would keep the
 /// connection's read buffer, which is many times its size, alive for as long as the batch lives.
@@ -76,13 +80,14 @@ impl Gather {
         Ok(())
     }
 
-    /// Grows the permit to at least `len`: to what is claimed if that is near, to double otherwise.
+    /// Grows the permit to at least `len`: to the second step, then to double, but not past what is claimed while that is more.
     fn make_room(&mut self, len: usize, reserve: &mut dyn Reserve) -> Result<(), Full> {
         if len <= self.reserved {
             return Ok(());
         }
         let double = self.reserved.saturating_mul(2);
-        let wanted = if self.claimed > self.reserved { double.min(self.claimed) } else { double }.max(len);
+        let wanted =
+            if self.claimed > self.reserved { double.max(SECOND_STEP).min(self.claimed) } else { double }.max(len);
         reserve.grow(wanted - self.reserved)?;
         self.reserved = wanted;
         Ok(())

@@ -98,11 +98,13 @@ async fn one_large_frame_is_not_copied() {
 }
 
 #[tokio::test]
-async fn a_claimed_length_reserves_one_step() {
-    let mut held = Held::up_to(usize::MAX);
-    let body = Slow { claims: Some(1 << 20), ..frames(&[10]) };
-    read_with(body, &mut held).await.unwrap();
-    assert_eq!(held.most, 64 * 1024);
+async fn a_claimed_length_reserves_a_step_and_the_next_when_bytes_come() {
+    for (bytes, reserved) in [(10, 4 * 1024), (5000, 64 * 1024), (100_000, 100_000)] {
+        let mut held = Held::up_to(usize::MAX);
+        let body = Slow { claims: Some(1 << 20), ..frames(&[bytes]) };
+        read_with(body, &mut held).await.unwrap();
+        assert_eq!(held.most, reserved, "{bytes} bytes came");
+    }
 }
 
 #[tokio::test]

@@ -123,6 +123,8 @@ async fn a_spent_budget_is_503_with_a_time_to_try_again() {
         "POST /v1/logs HTTP/1.1\r\nhost: t\r\ncontent-length: 19000\r\ncontent-type: application/x-protobuf\r\n\r\n";
     let mut waiting = waiting;
     waiting.write_all(head.as_bytes()).await.unwrap();
+    // more than the first step, so that room for the whole is asked for
+    waiting.write_all(&[0; 10_000]).await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
     let answer = post(bench.last(), &[PROTOBUF], &request(100)).await;
     assert_eq!((answer.status, answer.status_message().code), (503, 14));

@@ -1,5 +1,7 @@
 """Rollouts that do not go on, and the variable that every agent needs."""
 
+import contextlib
+
 from harness.runner import Run, scenario
 
 from . import world
@@ -66,6 +68,25 @@ def slow(run: Run) -> None:
     it.wait_for_agents(it.nodes)
     it.mend(found)
     it.finds_nothing()
+
+
+@scenario("doctor/rollout-not-observed", SECONDS)
+def not_observed(run: Run) -> None:
+    """The kube-controller-manager has ended: a change of the DaemonSet is seen by nobody until it is back."""
+    it = world.new(run, 1)
+    it.install()
+    it.wait_for_agents(it.nodes)
+    it.finds_nothing()
+    controllers = it.plane.children["kube-controller-manager"]
+    controllers.stop()
+    with contextlib.ExitStack() as stack:
+        stack.callback(controllers.start)
+        it.plane.kubectl("set", "image", "daemonset/otel-agent", "otel-agent=registry.test/otel-agent:0.2.0", f"--namespace={it.namespace}")
+        assert "rollout-not-observed" not in it.doctor().ids, "a minute is given to the controllers"
+        found = it.finds("rollout-not-observed", 90)
+        assert found["evidence"][0].startswith("generation 2, observed 1; the last pod was made "), found
+        it.mend(found)  # shows whether it runs
+    it.finds_nothing(60)
 
 
 @scenario("doctor/node-name-wrong", SECONDS)

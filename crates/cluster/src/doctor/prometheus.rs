@@ -93,7 +93,9 @@ fn by_operator(snapshot: &Snapshot, context: &Context<'_>, agent: &Agent) -> Vec
                 match selected(snapshot, context, monitor, prometheuses) {
                     Ok(by) => {
                         works = true;
-                        findings.extend(by.iter().flat_map(|prometheus| rights(snapshot, context, prometheus, agent)));
+                        findings.extend(
+                            by.iter().flat_map(|prometheus| rights(snapshot, context, prometheus, agent, monitor)),
+                        );
                         findings.extend(
                             by.iter().filter_map(|prometheus| {
                                 policy::kept_out(snapshot, context, agent, monitor, prometheus)
@@ -150,13 +152,21 @@ fn selected<'a>(
     Err(Box::new(finding.mend(commands.0, commands.1)))
 }
 
-fn rights(snapshot: &Snapshot, context: &Context<'_>, prometheus: &Custom, agent: &Agent) -> Option<Finding> {
+fn rights(
+    snapshot: &Snapshot,
+    context: &Context<'_>,
+    prometheus: &Custom,
+    agent: &Agent,
+    monitor: &Monitor<'_>,
+) -> Option<Finding> {
     let scraper = snapshot.scrapers.iter().find(|one| {
         one.name == prometheus.metadata.name
             && one.namespace == prometheus.metadata.namespace
             && one.target == agent.namespace()
     })?;
-    let missing = gates::missing(scraper.access.items());
+    let mut missing = gates::missing(scraper.access.items());
+    // A PodMonitor is discovered by the pods alone.
+    missing.retain(|right| !monitor.is_for_pods || right.resource == "pods");
     let account = format!("{}:{}", scraper.namespace, scraper.account);
     let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
     (!missing.is_empty()).then(|| {

@@ -86,7 +86,8 @@ impl Counters {
 
     /// The sum over all series whose name begins so: signals are told apart by the end of the name.
     fn sum(&self, prefix: &str) -> f64 {
-        self.matching(prefix).map(|(_, value)| value).sum()
+        // An empty sum is -0.
+        self.matching(prefix).map(|(_, value)| value).sum::<f64>() + 0.0
     }
 
     fn matching<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a (String, String), f64)> {
@@ -137,7 +138,8 @@ impl Side {
     /// A sum over its pods.
     #[must_use]
     pub fn sum(&self, of: impl Fn(&Pod) -> f64) -> f64 {
-        self.pods.iter().map(of).sum()
+        // An empty sum is -0.
+        self.pods.iter().map(of).sum::<f64>() + 0.0
     }
 
     /// Receivers that took something, of any pod.

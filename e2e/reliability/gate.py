@@ -36,8 +36,12 @@ class Gate:
 
     def down(self) -> None:
         """Nothing listens, and what is open is cut."""
+        self._do(self._close())
+
+    async def _close(self) -> None:
+        # in the loop's own thread: beside it, a connection that ends at this moment would be counted twice
         self._server.close()
-        self._do(self._cut())
+        await self._cut()
 
     def restore(self) -> None:
         self._server = self._do(asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=self.tls, limit=1 << 16))

@@ -128,8 +128,10 @@ def bombs(run: Run) -> None:
                 assert set(answers) <= {413, 400, 429, 503}, f"{encoding}: {Counter(answers)}"
                 found[encoding] = dict(Counter(answers))
             for name, bomb in (("gRPC gzip", attacks.bomb_over_grpc), ("gRPC claim", attacks.claim_over_grpc)):
-                answers = list(pool.map(lambda _, b=bomb: b(program.port("GRPC")), range(16)))
-                assert set(answers) == {8}, f"{name}: {Counter(answers)}"  # RESOURCE_EXHAUSTED
+                alone = until(lambda b=bomb: (answer := b(program.port("GRPC"))) != 14 and answer, f"{name} has room to be tried", 20)
+                assert alone == 8, f"{name}: {alone}"  # RESOURCE_EXHAUSTED
+                answers = [alone, *pool.map(lambda _, b=bomb: b(program.port("GRPC")), range(16))]
+                assert set(answers) <= {8, 14}, f"{name}: {Counter(answers)}"
                 found[name] = dict(Counter(answers))
         return found
 

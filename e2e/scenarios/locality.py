@@ -20,9 +20,10 @@ def own_node(run: Run) -> None:
     """Three nodes: with Local everything goes to the agent beside it and no packet leaves a node. With Cluster, which is the
     proof that the test would see it, packets do leave, and the pod of a foreign node is not known."""
     cluster = Cluster(run, 3)
+    # the pods first: agents look into their file at the start, and then every now and then
+    pods = [cluster.application_pod(node, f"shop-{node.number}-{kind}") for node in cluster.nodes for kind in "gh"]
     for node in cluster.nodes:
         cluster.agent(node)
-    pods = [cluster.application_pod(node, f"shop-{node.number}-{kind}") for node in cluster.nodes for kind in "gh"]
     cluster.agents_ready()
     applications = [cluster.application(pod, "grpc" if pod.name.endswith("g") else "http") for pod in pods]
     for one in applications:

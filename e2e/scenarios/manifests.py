@@ -170,6 +170,7 @@ def one_for_each_node(run: Run) -> None:
     settled(plane, nodes := nodes - {late})
     _reachable(plane, len(nodes))
     _replaced(plane, nodes)
+    until(lambda: len(plane.api.items("Pod", SPACE, labelSelector=LABELS)) == len(nodes), "the replaced agents are gone", 60 * PATIENCE)
     assert windows not in agents(plane)
 
 

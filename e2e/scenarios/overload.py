@@ -18,6 +18,8 @@ from harness.waiting import until
 
 SECONDS = float(os.environ.get("OVERLOAD_SECONDS", "21"))
 BESIDE = bool(os.environ.get("OVERLOAD_BESIDE"))
+# of what the backend takes; three seconds of a load are a few batches, so that the short form's figure scatters
+LEAST = 0.9 if SECONDS >= 300 else 0.75
 RATE = 1_500_000  # bytes a second; small enough that the senders' own work is not what limits
 
 LOADS = [
@@ -46,7 +48,7 @@ def overloaded(mebibytes: int, run: Run) -> None:
     assert peak < mebibytes << 20
     for load, goodput, told in figures:
         assert set(told) <= REFUSALS, f"{load.name}: {told}"
-        assert goodput > 0.9, f"{load.name}: the backend was {goodput:.0%} busy"
+        assert goodput > LEAST, f"{load.name}: the backend was {goodput:.0%} busy"
     assert program.healthy(), "being full must not lower health"
     backend.hurry()
     until(lambda: ledger.books(program, "logs").at_rest, lambda: f"{ledger.books(program, 'logs')} is at rest", seconds=60)

@@ -1,6 +1,6 @@
 //! `otel-agent migrate`: from a collector that is deployed to an agent on each node. It reads what there is, from the cluster
 //! or from files, says what of its configuration runs here, renders the DaemonSet beside it, names the applications that have
-//! to move, looks at both by their own metrics, and says when the old one can go. Only [`apply`] changes anything.
+//! to move, looks at both by their own metrics, and says when the old one can go. Only `apply` changes anything.
 
 /// The objects that are read, wherever they come from.
 pub mod objects;

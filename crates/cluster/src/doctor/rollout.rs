@@ -92,7 +92,9 @@ impl Seeing<'_> {
             let labels = &pod.metadata.labels;
             labels.get("controller-revision-hash").or(labels.get("pod-template-hash")).cloned()
         };
-        let newest = pods().max_by_key(|pod| pod.metadata.creation_timestamp).and_then(revision);
+        // Times have whole seconds, in which two revisions may be made; DaemonSets number theirs.
+        let number = |pod: &Pod| pod.metadata.labels.get("pod-template-generation")?.parse::<u64>().ok();
+        let newest = pods().max_by_key(|pod| (number(pod), pod.metadata.creation_timestamp)).and_then(revision);
         pods().filter(|pod| newest.is_some() && revision(pod) == newest).collect()
     }
 }

@@ -4,13 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-version=0.20.2
 cache="${OTEL_AGENT_CACHE:-$HOME/.cache/otel-agent}"
-tool="$cache/tools/cargo-deny-$version"
-if ! [ -x "$tool/bin/cargo-deny" ]; then
-    echo "deny: installing cargo-deny $version into $tool (some minutes, once)"
-    cargo install --quiet --locked --root "$tool" --version "$version" cargo-deny
-fi
+tool=$(scripts/tool.sh cargo-deny 0.20.2)
 
 # cargo-deny looks for the database in a folder that is named after the address it would fetch it from.
 archive=$(ls third_party/rustsec-advisory-db-*.tar.gz | tail -n 1)

@@ -6,14 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-version=0.5.9
-cache="${OTEL_AGENT_CACHE:-$HOME/.cache/otel-agent}"
-tool="$cache/tools/cargo-cyclonedx-$version"
-if ! [ -x "$tool/bin/cargo-cyclonedx" ]; then
-    echo "sbom: installing cargo-cyclonedx $version into $tool (some minutes, once)" >&2
-    cargo install --quiet --locked --root "$tool" --version "$version" cargo-cyclonedx >&2
-fi
-
+tool=$(scripts/tool.sh cargo-cyclonedx 0.5.9)
 target=${1:-$(rustc -vV | sed -n 's/^host: //p')}
 out="${CARGO_TARGET_DIR:-$PWD/target}/sbom"
 mkdir -p "$out"

@@ -101,7 +101,7 @@ impl<'a> Seeing<'a> {
     }
 
     fn kubectl(&self, command: &str) -> String {
-        format!("{} --namespace={} {command}", self.context.kubectl, self.agent.namespace())
+        self.context.kubectl_for(self.agent, command)
     }
 
     fn set_limit(&self, bytes: u64) -> String {

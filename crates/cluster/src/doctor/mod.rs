@@ -8,6 +8,9 @@ use serde::Serialize;
 use crate::snapshot::pods::Container;
 use crate::snapshot::{Agent, Right, Snapshot};
 
+/// One agent as the checks see it.
+mod seeing;
+
 /// Whether the agent is there, and which nodes have none, and why.
 mod nodes;
 
@@ -165,6 +168,11 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// A command of `kubectl` in the namespace of an agent.
+    fn kubectl_for(&self, agent: &Agent, command: &str) -> String {
+        format!("{} --namespace={} {command}", self.kubectl, agent.namespace())
+    }
+
     /// What an agent's configuration asks for; none if it was not seen.
     #[must_use]
     pub fn understood(&self, agent: &Agent) -> Option<Understood> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::placement::free;
+use super::seeing::{Seeing, at_each_agent};
 use super::trouble::{self, Trouble, is_about};
 use super::words::{age, brief, count, has, is, list, named};
 use super::{Check, Context, Family, Finding};
@@ -113,15 +114,7 @@ static POD_EVICTED: Check = Check {
 };
 
 fn look(snapshot: &Snapshot, context: &Context<'_>) -> Vec<Finding> {
-    let families = snapshot.agents.iter().map(|agent| of_agent(&Seeing { snapshot, context, agent }));
-    families.flatten().collect()
-}
-
-/// What a check looks at.
-struct Seeing<'a> {
-    snapshot: &'a Snapshot,
-    context: &'a Context<'a>,
-    agent: &'a Agent,
+    at_each_agent(snapshot, context, of_agent)
 }
 
 /// How pods in one kind of trouble are told of.
@@ -199,10 +192,6 @@ impl<'a> Troubled<'a> {
 }
 
 impl Seeing<'_> {
-    fn kubectl(&self, command: &str) -> String {
-        format!("{} --namespace={} {command}", self.context.kubectl, self.agent.namespace())
-    }
-
     /// A strategic merge patch of what makes the pods.
     fn patch(&self, patch: &Value) -> String {
         self.kubectl(&format!("patch {} --patch='{patch}'", self.agent.controller.reference()))

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::pods::{WITHOUT_SURGE, without_surge};
+use super::seeing::{Seeing, at_each_agent};
 use super::trouble::{self, Trouble};
 use super::words::{age, count, list, older};
 use super::{Check, Context, Family, Finding, Severity};
@@ -62,14 +63,7 @@ static SLOW: Check = Check {
 const MANY: u32 = 100;
 
 fn look(snapshot: &Snapshot, context: &Context<'_>) -> Vec<Finding> {
-    let agents = snapshot.agents.iter();
-    agents.flat_map(|agent| of_agent(&Seeing { snapshot, context, agent })).collect()
-}
-
-struct Seeing<'a> {
-    snapshot: &'a Snapshot,
-    context: &'a Context<'a>,
-    agent: &'a Agent,
+    at_each_agent(snapshot, context, of_agent)
 }
 
 fn of_agent(it: &Seeing<'_>) -> Vec<Finding> {
@@ -77,10 +71,6 @@ fn of_agent(it: &Seeing<'_>) -> Vec<Finding> {
 }
 
 impl Seeing<'_> {
-    fn kubectl(&self, command: &str) -> String {
-        format!("{} --namespace={} {command}", self.context.kubectl, self.agent.namespace())
-    }
-
     fn reference(&self) -> String {
         self.agent.controller.reference()
     }

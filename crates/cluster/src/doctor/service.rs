@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::nodes::services;
+use super::seeing::{Seeing, at_each_agent};
 use super::words::list;
 use super::{Check, Context, Family, Finding, Severity};
 use crate::snapshot::meta::has_all;
@@ -62,14 +63,7 @@ static WRONG_PORT: Check = Check {
 const OTLP: [(&str, u16); 2] = [("otlp-grpc", 4317), ("otlp-http", 4318)];
 
 fn look(snapshot: &Snapshot, context: &Context<'_>) -> Vec<Finding> {
-    let agents = snapshot.agents.iter();
-    agents.flat_map(|agent| of_agent(&Seeing { snapshot, context, agent })).collect()
-}
-
-struct Seeing<'a> {
-    snapshot: &'a Snapshot,
-    context: &'a Context<'a>,
-    agent: &'a Agent,
+    at_each_agent(snapshot, context, of_agent)
 }
 
 fn of_agent(it: &Seeing<'_>) -> Vec<Finding> {
@@ -87,10 +81,6 @@ fn of_agent(it: &Seeing<'_>) -> Vec<Finding> {
 }
 
 impl Seeing<'_> {
-    fn kubectl(&self, command: &str) -> String {
-        format!("{} --namespace={} {command}", self.context.kubectl, self.agent.namespace())
-    }
-
     /// Whether the Services of the agent's namespace were all seen.
     fn sees_services(&self) -> bool {
         let own = self.snapshot.options.namespace.as_deref().unwrap_or(crate::snapshot::NAMESPACE);

@@ -136,14 +136,18 @@ class World:
         return {"PATH": ":".join(map(str, path)), "HOME": str(self.plane.folder),
                 "KUBECONFIG": str(kubeconfig or self.plane.kubeconfig)}
 
-    def migrate(self, *arguments: str, code: int = 0, kubeconfig: object = None) -> str:
+    def run_migrate(self, *arguments: str, code: int = 0, kubeconfig: object = None) -> subprocess.CompletedProcess:
         done = subprocess.run([parts.agent(), "migrate", "--watch=2", *arguments], capture_output=True, text=True,
                               timeout=120 * PATIENCE, env=self.environment(kubeconfig), cwd=self.plane.folder)
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    def migrate(self, *arguments: str, **more) -> str:
+        done = self.run_migrate(*arguments, **more)
         return done.stdout + done.stderr
 
     def report(self, *arguments: str, **more) -> dict:
-        return json.loads(self.migrate("--output=json", *arguments, **more))
+        return json.loads(self.run_migrate("--output=json", *arguments, **more).stdout)
 
     def type(self, command: str) -> None:
         """A command exactly as it was printed."""
@@ -280,14 +284,14 @@ def rights(run: Run) -> None:
     """With rights in one namespace alone it reports what it sees, names what it does not, and never says that the old one may go."""
     world, _ = new(run)
     account = world.plane.service_account(SPACE, "migrator", [])
-    world.plane.kubectl("create", "role", "look", "-n", SPACE, "--verb=get,list", *(
-        f"--resource={name}" for name in ("deployments.apps", "daemonsets.apps", "statefulsets.apps", "cronjobs.batch", "services",
-                                          "configmaps", "pods")))
-    world.plane.kubectl("create", "rolebinding", "look", "-n", SPACE, "--role=look", f"--serviceaccount={SPACE}:migrator")
+    world.plane.grant_in(SPACE, account, [
+        {"apiGroups": ["apps"], "resources": ["deployments", "daemonsets", "statefulsets"], "verbs": ["get", "list"]},
+        {"apiGroups": ["batch"], "resources": ["cronjobs"], "verbs": ["get", "list"]},
+        {"apiGroups": [""], "resources": ["services", "configmaps", "pods"], "verbs": ["get", "list"]}])
     alone = world.migrate(code=1, kubeconfig=account.kubeconfig)
     assert "--from namespace/name" in alone and "right to list" in alone, alone
     name = f"--from={SPACE}/{OLD}"
-    report = until(lambda: (found := world.report(name, kubeconfig=account.kubeconfig)) and found, "it may look", 30 * PATIENCE)
+    report = world.report(name, kubeconfig=account.kubeconfig)
     assert any("deployments outside of namespace" in unseen for unseen in report["unseen"]), report["unseen"]
     assert any("pods/proxy" in unread for unread in report["flow"]["old"]["unread"]), report["flow"]
     holds = [answer["holds"] for answer in report["verdict"]["answers"]]

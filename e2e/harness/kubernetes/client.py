@@ -97,9 +97,9 @@ class Api:
             options["gracePeriodSeconds"] = grace_seconds
         self.call("DELETE", self.path(kind, namespace, name, version), options)
 
-    def may(self, verb: str, resource: str, group: str = "") -> bool:
-        """Whether this user may do that in all namespaces, as the API server's authorizer says now."""
-        attributes = {"verb": verb, "resource": resource, "group": group}
+    def may(self, verb: str, resource: str, group: str = "", namespace: str = "") -> bool:
+        """Whether this user may do that in a namespace, or in all, as the API server's authorizer says now."""
+        attributes = {"verb": verb, "resource": resource, "group": group, "namespace": namespace}
         review = self.create({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
                               "spec": {"resourceAttributes": attributes}})
         return review["status"]["allowed"]

@@ -187,6 +187,16 @@ class ControlPlane:
         self._wait_for_rules(account, rules)
         return account
 
+    def grant_in(self, namespace: str, account: Account, rules: list[dict]) -> None:
+        """Gives the account these rules in one namespace beside those it has; they hold when this returns."""
+        name = f"{account.role}-here"
+        self.api.create({"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": {"name": name, "namespace": namespace}, "rules": rules})
+        self.api.create({
+            "apiVersion": f"{_RBAC}/v1", "kind": "RoleBinding", "metadata": {"name": name, "namespace": namespace},
+            "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": account.name, "namespace": account.namespace}]})
+        self._wait_for_rules(account, rules, namespace)
+
     def renew_token(self, account: Account, seconds: int = 3600) -> None:
         """Writes a new token into the account's folder, as the kubelet does."""
         token = self._token(account.namespace, account.name, seconds)
@@ -388,13 +398,13 @@ class ControlPlane:
         else:
             self.api.create(role)
 
-    def _wait_for_rules(self, account: Account, rules: list[dict]) -> None:
+    def _wait_for_rules(self, account: Account, rules: list[dict], namespace: str = "") -> None:
         """The authorizer learns of roles by a watch of its own."""
         for rule in rules:
             for group, resource, verb in itertools.product(
                     rule.get("apiGroups", ()), rule.get("resources", ()), rule.get("verbs", ())):
                 if not rule.get("resourceNames") and "/" not in resource:
-                    until(lambda: account.api.may(verb, resource, group), f"{account.role} may {verb} {resource}")
+                    until(lambda: account.api.may(verb, resource, group, namespace), f"{account.role} may {verb} {resource}", 15 * PATIENCE)
 
 
 def _service_account(namespace: str, name: str) -> dict:

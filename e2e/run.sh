@@ -19,13 +19,21 @@ export GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false"
 exec 3>&2 # where steps of a long installation are told, past its log
 
 main() {
-  local install_only=no program=agent previous= argument
+  local install_only=no list_only=no program=agent previous= argument
   for argument in "$@"; do
     [ "$argument" != --install ] || install_only=yes
+    case $argument in --list | -h | --help) list_only=yes ;; esac
     [ "$previous" != --program ] || program=$argument
     [ "$argument" != --program=collector ] || program=collector
     previous=$argument
   done
+  if [ "$list_only" = yes ]; then # names alone: nothing is built for them
+    need flock util-linux
+    need python3 python3
+    mkdir -p "$cache"
+    python=$(part python "$here/requirements.txt")/bin/python
+    harness "$@"
+  fi
   local tool
   for tool in flock:util-linux python3:python3 go:golang node:nodejs npm:npm java:openjdk-17-jdk mvn:maven cargo:rustup; do need "${tool%:*}" "${tool#*:}"; done
   mkdir -p "$cache"
@@ -52,6 +60,11 @@ main() {
   if [ "${1:-}" = --python ]; then
     PYTHONDONTWRITEBYTECODE=1 exec "$python" "${@:2}"
   fi
+  harness "$@"
+}
+
+# harness ARGUMENT...: the runner in the place of this shell, so that a signal reaches it
+harness() {
   cd "$here"
   PYTHONDONTWRITEBYTECODE=1 exec "$python" -m harness "$@"
 }

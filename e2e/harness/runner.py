@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
-from . import cgroup, differences, ledger, parts
+from . import cgroup, differences, ending, ledger, parts
 from .program import Program
 
 
@@ -74,6 +74,7 @@ def main(arguments: list[str]) -> int:
     if not chosen:
         print(f"no scenario matches {' '.join(options.names)}; see --list", file=sys.stderr)
         return 1
+    ending.cleanly()
     listed = differences.Differences.load()
     failed = []
     began = time.monotonic()
@@ -126,9 +127,12 @@ def _run(one: Scenario, run: Run) -> str | None:
         failure = str(missing)
     except Exception:
         failure = traceback.format_exc()
+    except SystemExit:
+        failure = "the run was ended"
+        raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    _line("FAIL" if failure else "ok", one.name, time.monotonic() - began)
+        _line("FAIL" if failure else "ok", one.name, time.monotonic() - began)
     return failure
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import grpc
 
-from . import generate, otlp, ports
+from . import ending, generate, otlp, ports
 from .backend import OK, Answer, Backend, Request
 from .kubernetes import Account, ApiError, ControlPlane, objects
 from .ledger import books
@@ -306,6 +306,7 @@ def main() -> None:
     parser.add_argument("--churn", type=float, default=6, help="seconds until one pod is replaced by another")
     parser.add_argument("--every", type=float, default=30, help="seconds between two readings")
     options = parser.parse_args()
+    ending.cleanly()
     outcome = soak(options.seconds, options.rate, options.pods, options.churn, options.every,
                    lambda line: print(line, flush=True))
     print(outcome.report())

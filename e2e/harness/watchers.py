@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from . import parts
+from . import ending, parts
 from .kubernetes import Account, ControlPlane
 from .waiting import until
 
@@ -172,6 +172,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30, help="how long each number of agents watches")
     parser.add_argument("--changes", type=float, default=20, help="changes of pods a second meanwhile")
     options = parser.parse_args()
+    ending.cleanly()
     counts = [int(count) for count in options.agents.split(",")]
     with ControlPlane(options.minor, controllers=False, scheduler=False) as plane:
         nodes = max(counts)

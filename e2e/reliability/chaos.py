@@ -15,7 +15,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness import ledger, otlp  # noqa: E402
+from harness import ending, ledger, otlp  # noqa: E402
 from harness.waiting import until  # noqa: E402
 from reliability import faults  # noqa: E402
 from reliability.stage import Stage  # noqa: E402
@@ -138,6 +138,7 @@ def main() -> int:
     parser.add_argument("--no-journal", action="store_true", help="what is lost must be what the program says")
     parser.add_argument("--without", default="", help="kinds of faults to leave out, with commas: " + ", ".join(faults.KINDS))
     options = parser.parse_args()
+    ending.cleanly()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
     print(f"    seed {seed}", flush=True)
     run(options.seconds, seed, not options.no_journal, without=set(filter(None, options.without.split(",")))).print()

@@ -22,6 +22,7 @@ from . import (  # noqa: F401
     overload,
     prometheus,
     reliability,
+    runner,
     soak,
     watching,
 )

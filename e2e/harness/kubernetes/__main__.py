@@ -5,10 +5,9 @@ Writes the kubeconfig's path into the file that is its first argument as soon as
 
 import argparse
 import signal
-import sys
 from pathlib import Path
 
-from .. import parts
+from .. import ending, parts
 from .plane import ControlPlane
 
 
@@ -18,7 +17,7 @@ def main() -> None:
     parser.add_argument("--minor", default=parts.minors()[0], choices=parts.minors(), help="which minor of Kubernetes")
     parser.add_argument("--nodes", type=int, default=3, help="how many nodes there are from the start")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    ending.cleanly()
     with ControlPlane(options.minor) as plane:
         if options.nodes:
             plane.nodes(options.nodes)

@@ -1,14 +1,15 @@
 """From a Go Collector that is deployed to an agent on each node, played on a real control plane by what `otel-agent migrate`
-says: real programs stand for the pods, applications send all the time, and at the end every item is counted."""
+says: real programs stand for the pods, applications with the SDKs of Python and Go send all the time, and at the end every item is
+counted."""
 
 import json
 import os
 import subprocess
-from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from harness import ledger, otlp, parts, pods
+from harness import applications, ledger, otlp, parts, pods
+from harness.applications import Application
 from harness.backend import Backend
 from harness.configs import written
 from harness.kubernetes import ControlPlane, objects
@@ -121,12 +122,12 @@ class World:
             there = [self.programs[self.nodes[node]]] if node in self.nodes else []  # internalTrafficPolicy: Local
         return there[0].port(name) if there and there[0].running() else None
 
-    def application(self, number: int, name: str, **container: object) -> pods.Application:
+    def application(self, name: str, work: applications.Work, **container: object) -> Application:
         deployment = objects.deployment(name, "shop")
         deployment["spec"]["template"]["spec"]["containers"][0] |= container
         self.plane.api.create(deployment)
-        started = self.run.open(pods.Application(self.plane, name, "shop", number, self.resolve))
-        started.wait_for_more()
+        started = self.run.open(Application(self.plane, name, "shop", work, self.resolve))
+        started.at_work()
         return started
 
     # --- what a person does
@@ -171,24 +172,9 @@ def answers(report: dict) -> list[str]:
     return [answer["evidence"] for answer in report["verdict"]["answers"] if answer["holds"] is not True]
 
 
-def moved(application: pods.Application, protocol: str) -> None:
+def moved(application: Application, protocol: str) -> None:
     """The application's new pod sends to the agent."""
-    to = f"http://otel-agent.{AGENTS}.svc.cluster.local:{protocol}"
-    until(lambda: application.endpoint == to, lambda: f"{application.name} sends to {application.endpoint} and not to {to}", 60 * PATIENCE)
-    application.wait_for_more()
-
-
-def assert_all_arrived(world: World, applications: list[pods.Application]) -> None:
-    """Every item that an application handed over is at the backend exactly once."""
-    for signal in otlp.SIGNALS:
-        expected = Counter(seq for one in applications for seq in range(one.first, one.first + one.sent))
-
-        def found() -> Counter:
-            return Counter(item.attributes["seq"] for item in world.backend.items(signal))
-
-        until(lambda: not expected - found(), lambda: f"{signal}: {(expected - found()).total()} items are missing", 30 * PATIENCE)
-        surplus = found() - expected
-        assert not surplus, f"{signal}: {surplus.total()} too many: {sorted(surplus)[:5]}"
+    application.at_work(f"http://otel-agent.{AGENTS}.svc.cluster.local:{protocol}")
 
 
 @scenario("migration/whole", seconds=240, agent_only="it is the agent's own subcommand")
@@ -197,15 +183,15 @@ def whole(run: Run) -> None:
     comes in any more, and not before; nothing is lost, and nothing is there twice."""
     world, nodes = new(run)
     world.plane.api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "telemetry", "namespace": "shop"},
-                            "data": {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{HOST}:4317"}})
+                            "data": {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{HOST}:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}})
 
-    def endpoint(value: str) -> dict:
-        return {"env": [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": value}]}
+    def endpoint(value: str, protocol: str) -> dict:
+        return {"env": [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": value},
+                        {"name": "OTEL_EXPORTER_OTLP_PROTOCOL", "value": protocol}]}
 
-    first = world.application(1, "cart", **endpoint(f"{HOST}:4318"))
-    second = world.application(2, "checkout", **endpoint(f"{HOST}:4317"))
-    third = world.application(3, "search", envFrom=[{"configMapRef": {"name": "telemetry"}}])
-    applications = [first, second, third]
+    first = world.application("cart", applications.web, **endpoint(f"{HOST}:4318", "http/protobuf"))
+    second = world.application("checkout", applications.web, **endpoint(f"{HOST}:4317", "grpc"))
+    third = world.application("search", applications.jobs, envFrom=[{"configMapRef": {"name": "telemetry"}}])
 
     # before: the report changes nothing, and nothing may be done in the wrong order
     report = world.report()
@@ -255,21 +241,23 @@ def whole(run: Run) -> None:
     assert not world.plane.api.find("Deployment", OLD, SPACE) and not world.plane.api.find("Service", OLD, SPACE)
     until(lambda: not pods.running(world.plane, SPACE, f"app={OLD}"), "its pod is gone", 60 * PATIENCE)
     assert old.terminate() == 0
-    for application in applications:
-        application.wait_for_more()
+    for application in (first, second, third):
+        application.at_work()
         application.stop()
 
     # the books: what applications sent is what the two took, what they took is what they sent, and all of it is there once
-    assert_all_arrived(world, applications)
-    sent = sum(application.sent for application in applications)
+    told = [sent for application in (first, second, third) for sent in application.sent()]
+    sent = applications.assert_all_arrived(world.backend, told)
+    assert min(sent.values()) > 100 and len(told) > 6, (sent, len(told))
     agents = [program for program in world.programs.values() if program.kind == "agent"]
     for agent in agents:
         ledger.assert_balanced(agent)
     for signal in otlp.SIGNALS:
         by_agents = [ledger.books(agent, signal) for agent in agents]
         assert of_old[signal].at_rest, of_old[signal]
-        assert of_old[signal].accepted + sum(books.accepted for books in by_agents) == sent, (of_old, by_agents, sent)
-        assert of_old[signal].sent + sum(books.sent for books in by_agents) == sent and not any(books.dropped for books in by_agents)
+        total = sent[signal]
+        assert of_old[signal].accepted + sum(books.accepted for books in by_agents) == total, (of_old, by_agents, sent)
+        assert of_old[signal].sent + sum(books.sent for books in by_agents) == total and not any(books.dropped for books in by_agents)
     collected = {item.resource["collected.by"] for item in world.backend.items("traces")}
     assert collected <= set(world.programs) and any(name.startswith(OLD) for name in collected), collected
 

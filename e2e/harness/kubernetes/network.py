@@ -81,12 +81,17 @@ class Network:
             return
         handler.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         handler.wfile.flush()
-        there.settimeout(None)
-        back = threading.Thread(target=_copy, args=(there, handler.connection), daemon=True)
-        back.start()
-        _copy(handler.connection, there)
-        back.join(timeout=60)
-        there.close()
+        join(handler.connection, there)
+
+
+def join(one: socket.socket, other: socket.socket) -> None:
+    """Passes bytes between two connections until both have ended; closes the second."""
+    other.settimeout(None)
+    back = threading.Thread(target=_copy, args=(other, one), daemon=True)
+    back.start()
+    _copy(one, other)
+    back.join(timeout=60)
+    other.close()
 
 
 def _copy(source: socket.socket, to: socket.socket) -> None:

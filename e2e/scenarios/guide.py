@@ -16,6 +16,7 @@ import yaml
 from harness import parts
 from harness.kubernetes import ControlPlane, objects
 from harness.kubernetes.plane import PATIENCE
+from harness.namespaces import Namespace
 from harness.runner import Run, scenario
 from harness.waiting import until
 
@@ -31,6 +32,8 @@ service:
   pipelines:
     traces: {receivers: [otlp], exporters: [otlp]}
 """
+# the block of a machine without a cluster, and the command in it that goes on until it is ended
+_USE_IT = re.compile(r"^otel-agent --config agent.yaml", re.M)
 # a doctor that looks, and finds something, did what it should
 _MAY_FIND = re.compile(r"^otel-agent doctor\b")
 
@@ -148,16 +151,44 @@ def commands_run(run: Run) -> None:
             (work / name).symlink_to(parts.ROOT / name)
         _cluster(plane)
         environment = {"KUBECONFIG": str(plane.kubeconfig), "HOME": folder}
-        for page in (page for page in PAGES if page != "README.md"):
-            for block in (block for block in blocks(page) if not block.reason):
-                _prepare(block, plane, work, environment)
+        for page in PAGES:
+            for block in (block for block in blocks(page) if not block.reason and not _USE_IT.search(block.text)):
                 for command in _steps(block):
+                    _prepare(command, plane, work, environment)
                     answer = _shell(command, work, environment)
                     may_find = _MAY_FIND.match(command) and answer.returncode == 1
                     assert answer.returncode == 0 or may_find, \
                         f"{block.page}: `{command}` ended with {answer.returncode}: {answer.stdout[-400:]} {answer.stderr}"
                     ran += 1
-    assert ran > 30, f"only {ran} commands were run"
+    assert ran > 60, f"only {ran} commands were run"
+
+
+@scenario("guide/use-it", seconds=60, agent_only="is about our pages")
+def use_it(run: Run) -> None:
+    """The first configuration of the README as a file, and the commands below it, on a machine without anything else."""
+    readme = (parts.ROOT / "README.md").read_text()
+    [block] = [block for block in blocks("README.md") if _USE_IT.search(block.text)]
+    config = re.search(r"^```yaml\n(# agent\.yaml: .*?)^```$", readme, re.M | re.S).group(1)
+    machine = run.open(Namespace("use-it"))
+    with tempfile.TemporaryDirectory(prefix="use-it-") as folder:
+        (Path(folder) / "agent.yaml").write_text(config)
+        said = {}
+        for command in block.commands:
+            if not _USE_IT.search(command):
+                if command.startswith("curl"):
+                    command = f"{command} --silent --show-error --fail"
+                answer = _shell(command, Path(folder), {}, machine.inside())
+                assert answer.returncode == 0, f"`{command}` ended with {answer.returncode}: {answer.stdout}{answer.stderr}"
+                said[command.split(" --silent")[0]] = answer.stdout + answer.stderr
+                continue
+            agent = subprocess.Popen(machine.inside(parts.agent(), *command.split()[1:]), cwd=folder, stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.DEVNULL)
+            run.stack.callback(agent.wait)
+            run.stack.callback(agent.kill)
+            until(lambda: machine.fetch("127.0.0.1", 13133)[0] == 200, "the agent is healthy", 20 * PATIENCE)
+    assert "error" not in said["otel-agent validate --config agent.yaml"], said
+    assert "warning" not in said["otel-agent validate --config agent.yaml"], said
+    assert "otelcol_process_uptime" in said["curl localhost:8888/metrics"], said
 
 
 def _steps(block: Block) -> list[str]:
@@ -187,25 +218,30 @@ def _cluster(plane: ControlPlane) -> None:
         plane.api.create(application)
 
 
-def _prepare(block: Block, plane: ControlPlane, work: Path, environment: dict) -> None:
-    """Helm does not take over what kubectl has made, and what is removed or looked at has to be there."""
+def _prepare(command: str, plane: ControlPlane, work: Path, environment: dict) -> None:
+    """Neither helm nor a migration takes over what others have made, and what is removed or looked at has to be there."""
+    def gone() -> None:
+        until(lambda: not plane.api.find("Namespace", "open-telemetry"), "the namespace is gone", 60 * PATIENCE)
+
     ends = plane.api.find("Namespace", "open-telemetry") or {"metadata": {}}
     if "deletionTimestamp" in ends["metadata"]:
-        until(lambda: not plane.api.find("Namespace", "open-telemetry"), "the namespace is gone", 60 * PATIENCE)
+        gone()
     there = plane.api.find("DaemonSet", "otel-agent", "open-telemetry") is not None
-    if "helm install" in block.text and there:
-        assert _shell("kubectl delete -f k8s-manifests.yaml", work, environment).returncode == 0
-        until(lambda: not plane.api.find("Namespace", "open-telemetry"), "the namespace is gone", 60 * PATIENCE)
-    elif not re.search("helm install|migrate --apply agent", block.text) and "-n open-telemetry" in block.text and not there:
+    if re.search("helm install|migrate --apply agent", command) and there:
+        answer = _shell("helm uninstall otel-agent --namespace open-telemetry --ignore-not-found; "
+                        "kubectl delete -f k8s-manifests.yaml --ignore-not-found", work, environment)
+        assert answer.returncode == 0, answer.stderr
+        gone()
+    elif not re.search("helm install|migrate --apply agent", command) and "-n open-telemetry" in command and not there:
         answer = _shell("kubectl apply -f k8s-manifests.yaml", work, environment)
         assert answer.returncode == 0, answer.stderr
 
 
-def _shell(command: str, folder: Path, environment: dict) -> subprocess.CompletedProcess:
-    """With the agent, kubectl and helm by the names that people have for them."""
+def _shell(command: str, folder: Path, environment: dict, within: list[str] = ()) -> subprocess.CompletedProcess:
+    """With the agent, kubectl and helm by the names that people have for them; `within` runs it somewhere else."""
     with tempfile.TemporaryDirectory() as tools:
         for name, path in (("otel-agent", parts.agent()), ("kubectl", parts.kubectl()), ("helm", parts.helm())):
             (Path(tools) / name).symlink_to(Path(path).absolute())
         search = f"{tools}:{os.environ['PATH']}"
-        return subprocess.run(["bash", "-c", f"set -e -o pipefail\n{command}"], cwd=folder, text=True, capture_output=True,
+        return subprocess.run([*within, "bash", "-c", f"set -e -o pipefail\n{command}"], cwd=folder, text=True, capture_output=True,
                               env={**os.environ, **environment, "PATH": search}, timeout=120 * PATIENCE)

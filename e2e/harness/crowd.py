@@ -1,172 +1,167 @@
-"""Senders beside each other, each from an address of its own: well-behaved ones as SDKs are, and one that floods."""
+"""Senders beside each other, each from an address of its own: well-behaved ones as SDKs are, and one that floods.
 
-import http.client
+Both are programs of their own (`python -m harness.crowd`), so that they do not wait for the backend's work in this one. They
+end when their input does.
+"""
+
+import asyncio
+import json
 import math
-import multiprocessing
+import subprocess
+import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 
-from . import generate, otlp
+from . import generate, lean, parts
+from .waiting import until
 
-_PATH = otlp.SIGNALS["logs"].path
-_HEADERS = {"Content-Type": "application/x-protobuf"}
-# From here on the numbers of a sender's items.
+# From here on the numbers of a sender's items; the flood's are beyond those of all others.
 PER_SENDER = 1_000_000
+FLOOD = 900 * PER_SENDER
+ITEMS = 10  # in a request of a well-behaved sender
+EVERY = 0.25  # seconds between them
 
 
 @dataclass
 class Told:
-    """What one sender was told."""
+    """What became of one request of a well-behaved sender."""
 
-    accepted: list[range] = field(default_factory=list)  # the numbers of the items
-    refused: dict[int, int] = field(default_factory=dict)  # by HTTP status
-    given_up: int = 0  # requests that were refused for as long as there was time
-    retry_after: list[float] = field(default_factory=list)
-    latencies: list[float] = field(default_factory=list)  # of what was accepted at once, in seconds
-
-
-class Connection:
-    """One connection of HTTP/1.1 that is kept, from a loopback address."""
-
-    def __init__(self, port: int, source: str):
-        self._to = lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=30, source_address=(source, 0))
-        self._http = self._to()
-
-    def post(self, body: bytes) -> tuple[int, float | None]:
-        """The status, and the seconds after which to come back if it says so."""
-        try:
-            self._http.request("POST", _PATH, body, _HEADERS)
-            answer = self._http.getresponse()
-            answer.read()
-        except (ConnectionError, http.client.HTTPException):
-            # what is refused before it is read may end the connection under whoever still sends
-            self._http.close()
-            self._http = self._to()
-            return 0, None
-        after = answer.headers.get("Retry-After")
-        return answer.status, float(after) if after else None
-
-    def close(self) -> None:
-        self._http.close()
+    first: int  # the number of its first item
+    began: float  # by time.monotonic, which is the same in all processes
+    seconds: float  # until the last answer
+    refused: list[int]  # the statuses that it was told before
+    accepted: bool  # False: it was refused for as long as there was time
 
 
-class WellBehaved(threading.Thread):
-    """A small request four times a second; what is refused is sent again when it was told to."""
+class _Program:
+    def __init__(self, *arguments: object):
+        self._arguments = [str(argument) for argument in arguments]
 
-    def __init__(self, port: int, index: int, ends: float, items: int = 10):
-        super().__init__(daemon=True)
-        self.source = f"127.0.1.{index + 1}"
-        self.told = Told()
-        self._first = (index + 1) * PER_SENDER
-        self._items, self._ends = items, ends
-        self._connection = Connection(port, self.source)
-        self._phase = index / 80
-
-    def run(self) -> None:
-        time.sleep(self._phase)
-        at, next_time = self._first, time.monotonic()
-        while time.monotonic() < self._ends:
-            body = generate.request("logs", at, self._items).SerializeToString()
-            began = time.perf_counter()
-            tries = self._deliver(body)
-            if tries == 1:
-                self.told.latencies.append(time.perf_counter() - began)
-            if tries:
-                self.told.accepted.append(range(at, at + self._items))
-            else:
-                self.told.given_up += 1
-            at += self._items
-            next_time += 0.25
-            time.sleep(max(0.0, next_time - time.monotonic()))
-        self._connection.close()
-
-    def _deliver(self, body: bytes) -> int:
-        """After how many tries it was accepted; 0: it was given up, long after the others had ended."""
-        tries = 0
-        while tries == 0 or time.monotonic() < self._ends + 15:
-            status, after = self._connection.post(body)
-            tries += 1
-            if status == 200:
-                return tries
-            self.told.refused[status] = self.told.refused.get(status, 0) + 1
-            time.sleep(after or 1)
-        return 0
-
-
-def well_behaved(port: int, seconds: float, senders: int = 20) -> list[Told]:
-    """So many senders beside each other for a while, until all that they sent is accepted. They are in a process of their own, so
-    that they do not wait for the backend's work in this one."""
-    told = multiprocessing.Queue()
-    process = multiprocessing.get_context("fork").Process(
-        target=_well_behaved, args=(port, seconds, senders, told), daemon=True)
-    process.start()
-    result = told.get(timeout=seconds + 120)
-    process.join(10)
-    return result
-
-
-def _well_behaved(port: int, seconds: float, senders: int, told) -> None:
-    ends = time.monotonic() + seconds
-    threads = [WellBehaved(port, index, ends) for index in range(senders)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    told.put([thread.told for thread in threads])
-
-
-class Flood:
-    """One sender with several connections that sends as fast as it can, whatever it is told. A process of its own."""
-
-    def __init__(self, port: int, source: str = "127.0.2.1", connections: int = 6, items: int = 100, filler: int = 1000):
-        self._stop = multiprocessing.Event()
-        self._told = multiprocessing.Queue()
-        self._process = multiprocessing.get_context("fork").Process(
-            target=_flood, args=(port, source, connections, items, filler, self._stop, self._told), daemon=True)
-
-    def __enter__(self) -> "Flood":
-        self._process.start()
+    def __enter__(self):
+        self._process = subprocess.Popen([sys.executable, "-m", "harness.crowd", *self._arguments], text=True, bufsize=1,
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=parts.E2E)
         return self
 
-    def end(self) -> dict[int, int]:
-        """Ends it; how often it was told what, by HTTP status."""
-        self._stop.set()
-        told = self._told.get(timeout=60)
-        self._process.join(10)
-        return told
-
     def __exit__(self, *_) -> None:
-        if self._process.is_alive():
-            self._process.terminate()
-            self._process.join()
+        self._process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
 
 
-def _flood(port: int, source: str, connections: int, items: int, filler: int, stop, told) -> None:
-    # Numbers far from those of the others; the same request again and again, as only its size matters.
-    body = generate.request("logs", 900 * PER_SENDER, items, filler="x" * filler).SerializeToString()
-    counts: dict[int, int] = {}
-    lock = threading.Lock()
+class WellBehaved(_Program):
+    """So many senders, each with a small request four times a second; what is refused is sent again when it was told to."""
 
-    def send() -> None:
-        connection = Connection(port, source)
-        while not stop.is_set():
-            status, _ = connection.post(body)
-            with lock:
-                counts[status] = counts.get(status, 0) + 1
+    def __init__(self, port: int, senders: int = 20):
+        super().__init__("well-behaved", port, senders)
+        self.senders = senders
+        self.told: list[Told] = []
+
+    def __enter__(self) -> "WellBehaved":
+        super().__enter__()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        until(lambda: len({told.first // PER_SENDER for told in self.told}) == self.senders, "all senders send", 30)
+        return self
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            self.told.append(Told(*json.loads(line)))
+
+    def during(self, seconds: float) -> list[Told]:
+        """What was told of the requests that begin from now on, for so long."""
+        begins = time.monotonic()
+        ends = begins + seconds
+        past = lambda: {told.first // PER_SENDER for told in self.told[-50 * self.senders:] if told.began > ends}  # noqa: E731
+        until(lambda: len(past()) == self.senders, "every sender has had its answers", seconds + 60)
+        return [told for told in self.told if begins <= told.began <= ends]
+
+    def end(self) -> list[Told]:
+        """Ends them when what they have sent is accepted; everything that they were told."""
+        self._process.stdin.close()
+        self._reader.join(60)
+        assert not self._reader.is_alive(), "the well-behaved senders do not come to an end"
+        return self.told
+
+
+class Flood(_Program):
+    """One sender with several connections that, while it is on, sends as fast as it can whatever it is told."""
+
+    def __init__(self, port: int):
+        super().__init__("flood", port)
+
+    def on(self) -> None:
+        self._process.stdin.write("on\n")
+
+    def off(self) -> None:
+        self._process.stdin.write("off\n")
+
+    def end(self) -> Counter:
+        """Ends it; how often it was told what, by HTTP status."""
+        out, _ = self._process.communicate(timeout=60)
+        return Counter({int(status): times for status, times in json.loads(out).items()})
+
+
+def p99(told: list[Told]) -> float:
+    """The seconds in which 99 of 100 requests were accepted, with all that they were refused before."""
+    ordered = sorted(one.seconds if one.accepted else math.inf for one in told)
+    return ordered[math.ceil(0.99 * len(ordered)) - 1] if ordered else math.inf
+
+
+# --- the programs
+
+async def _well_behaved(over: asyncio.Event, _: asyncio.Event, port: int, senders: int) -> None:
+    await asyncio.gather(*(_one(over, port, index, EVERY * index / senders) for index in range(senders)))
+
+
+async def _one(over: asyncio.Event, port: int, index: int, phase: float) -> None:
+    connection, first = lean.Connection(port, f"127.0.1.{index + 1}"), (index + 1) * PER_SENDER
+    due = time.monotonic() + phase
+    while not over.is_set():
+        request = lean.request(generate.request("logs", first, ITEMS).SerializeToString())
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        began, refused = time.monotonic(), []
+        while (answer := await connection.post(request))[0] != 200 and time.monotonic() < began + 20:
+            refused.append(answer[0])
+            await asyncio.sleep(answer[1] or 1)
+        print(json.dumps([first, began, time.monotonic() - began, refused, answer[0] == 200]), flush=True)
+        first += ITEMS
+        due = max(due + EVERY, time.monotonic())
+
+
+async def _flood(over: asyncio.Event, runs: asyncio.Event, port: int) -> None:
+    # The same request again and again, as only its size matters.
+    request = lean.request(generate.request("logs", FLOOD, 100, filler="x" * 1000).SerializeToString())
+    counts = Counter()
+
+    async def send() -> None:
+        connection = lean.Connection(port, "127.0.2.1")
+        while not over.is_set():
+            if not runs.is_set():
+                await asyncio.sleep(0.02)
+                continue
+            status, _ = await connection.post(request)
+            counts[status] += 1
             if status != 200:
-                time.sleep(0.02)  # no more than the processor of this machine can spare
-        connection.close()
+                await asyncio.sleep(0.02)  # no more than the processor of this machine can spare
 
-    threads = [threading.Thread(target=send, daemon=True) for _ in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    told.put(counts)
+    await asyncio.gather(*(send() for _ in range(6)))
+    print(json.dumps(counts))
 
 
-def percentile(values: list[float], part: float) -> float:
-    """The value below which this part of them lies."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, math.ceil(part * len(ordered)) - 1)]
+async def _main(role: str, *arguments: str) -> None:
+    over, runs, loop = asyncio.Event(), asyncio.Event(), asyncio.get_running_loop()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(runs.set if line == "on\n" else runs.clear)
+        loop.call_soon_threadsafe(over.set)
+
+    threading.Thread(target=listen, daemon=True).start()
+    await {"well-behaved": _well_behaved, "flood": _flood}[role](over, runs, *map(int, arguments))
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(*sys.argv[1:]))

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 
 import grpc
 
-from . import generate, otlp, parts
+from . import generate, lean, otlp, parts
 
 _KIND = otlp.SIGNALS["logs"]
 
@@ -62,29 +62,11 @@ class _Http:
     """One connection of HTTP/1.1."""
 
     def __init__(self, port: int, source: str):
-        self._port, self._source = port, source
-        self._streams = None
+        self._connection = lean.Connection(port, source)
 
     async def send(self, request: bytes) -> str:
-        try:
-            if self._streams is None:
-                self._streams = await asyncio.open_connection("127.0.0.1", self._port, local_addr=(self._source, 0))
-            reader, writer = self._streams
-            writer.write(request)
-            head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).decode().lower()
-            length = int(head.split("content-length: ")[1].split("\r\n")[0])
-            await reader.readexactly(length)
-            if "connection: close" in head:
-                self._close()
-            return head.split()[1]
-        except (OSError, asyncio.IncompleteReadError):
-            self._close()
-            return "closed"
-
-    def _close(self) -> None:
-        if self._streams:
-            self._streams[1].close()
-        self._streams = None
+        status, _ = await self._connection.post(request)
+        return "closed" if status == lean.CLOSED else str(status)
 
 
 class _Grpc:
@@ -101,12 +83,6 @@ class _Grpc:
             return "OK"
         except grpc.aio.AioRpcError as error:
             return error.code().name
-
-
-def _head(length: int, compressed: bool) -> bytes:
-    encoding = "Content-Encoding: gzip\r\n" if compressed else ""
-    return (f"POST {_KIND.path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-protobuf\r\n{encoding}"
-            f"Content-Length: {length}\r\n\r\n").encode()
 
 
 def _connection(load: Load, ports: dict[str, int], index: int):
@@ -151,7 +127,7 @@ async def _main(settings: dict) -> None:
     load = Load(**settings)
     body = _body(load.size)
     sent = gzip.compress(body, 6) if load.gzip and load.protocol == "http" else body
-    request = sent if load.protocol == "grpc" else _head(len(sent), load.gzip) + sent
+    request = sent if load.protocol == "grpc" else lean.request(sent, load.gzip)
     ends = time.monotonic() + seconds
     # A single connection of gRPC has several calls under way, as SDKs do; one of HTTP/1.1 can have one.
     streams = 4 if load.protocol == "grpc" and load.connections == 1 else 1
@@ -165,9 +141,9 @@ async def _main(settings: dict) -> None:
     if load.tiny_per_second:
         small = _body(1)
         for index in range(10):
-            head = b"" if load.protocol == "grpc" else _head(len(small), False)
-            work.append(_paced(_connection(load, ports, 600 + index), head + small, 10 / load.tiny_per_second, 0, ends, tiny))
-    plain = _head(len(body), False) + body
+            one = small if load.protocol == "grpc" else lean.request(small)
+            work.append(_paced(_connection(load, ports, 600 + index), one, 10 / load.tiny_per_second, 0, ends, tiny))
+    plain = lean.request(body)
     for _ in range(load.slow):
         work += [_never_reads(ports["http"], plain, ends), _trickles(ports["http"], plain, ends)]
     await asyncio.gather(*work)

@@ -35,3 +35,9 @@ class SlowBackend(Backend):
     def hurry(self) -> None:
         """From now on it takes everything at once."""
         self._hurry.set()
+
+    def take_time(self) -> None:
+        """From now on it keeps to its rate again."""
+        with self._line:
+            self._free_at = 0.0
+        self._hurry.clear()

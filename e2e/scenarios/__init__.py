@@ -21,6 +21,7 @@ from . import (  # noqa: F401
     oracle_validate,
     overload,
     prometheus,
+    promises,
     reliability,
     runner,
     soak,

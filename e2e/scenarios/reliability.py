@@ -15,6 +15,7 @@ from harness.relay import Relay
 from harness.runner import Run, scenario
 from harness.waiting import until
 from reliability import chaos
+from reliability.stage import LEFT
 
 BESIDE = ("agent", "collector")
 # A backend that is down for an hour, by hand: E2E_DOWN_SECONDS=3600 e2e/run.sh 'reliability/a backend*'
@@ -74,6 +75,27 @@ def poisoned(run: Run) -> None:
         if kind == "agent":
             assert lost == 0 and ledger.books(program, "logs").dropped == 1, ledger.books(program, "logs")
     _tell("1 of 1001 records of a batch is bad", figures)
+
+
+@scenario("reliability/no storage, and the program's own books", 60, agent_only="it has no books to compare with")
+def as_the_books_say(run: Run) -> None:
+    """Without a storage, what an end takes with it is, item by item, what the program said it held or left."""
+    for ends in ("SIGKILL", "SIGTERM"):
+        backend = run.open(Backend())
+        between = run.open(Relay(backend.grpc_port))
+        program = run.start(["delivery.yaml"], {**backend.env, "BACKEND_GRPC_PORT": between.port}, arguments=["--drain-timeout", "2s"])
+        arrives = send.numbered(program.port("GRPC"), requests=7)
+        ledger.assert_balanced(program)
+        between.cut()
+        acknowledged = arrives + send.numbered(program.port("GRPC"), requests=11, first=arrives)
+        if ends == "SIGKILL":
+            said = sum(int(ledger.books(program, signal).held) for signal in otlp.SIGNALS)
+            program.kill()
+        else:
+            assert program.terminate() == 0, program.tail()
+            said = sum(int(items) for items in LEFT.findall(program.log()))
+        lost = sum(acknowledged - len({item.attributes["seq"] for item in backend.items(signal)}) for signal in otlp.SIGNALS)
+        assert lost == said == 3 * (acknowledged - arrives), f"{ends}: {lost} are lost, the program said {said}"
 
 
 @scenario("reliability/a crash with a filled batch", 120, agent_only="what its batch processor holds is in memory alone")

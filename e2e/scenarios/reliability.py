@@ -14,7 +14,7 @@ from harness.program import Program
 from harness.relay import Relay
 from harness.runner import Run, scenario
 from harness.waiting import until
-from reliability import chaos
+from reliability import chaos, sink
 from reliability.stage import LEFT
 
 BESIDE = ("agent", "collector")
@@ -75,6 +75,30 @@ def poisoned(run: Run) -> None:
         if kind == "agent":
             assert lost == 0 and ledger.books(program, "logs").dropped == 1, ledger.books(program, "logs")
     _tell("1 of 1001 records of a batch is bad", figures)
+
+
+@scenario("reliability/everything is too large", 60, agent_only="it drops what is too large")
+def all_too_large(run: Run) -> None:
+    """413 whatever the size, which is the end of what was sent; then 413 for more than 10 items: from there on nothing is lost."""
+    backend = run.open(sink.Sink())
+    program = run.start(["delivery.yaml"], {**backend.env, "BATCH_SIZE": 400, "EXPORTER": "otlphttp"})
+
+    def offer(first: int, requests: int) -> set[int]:
+        for at in range(first, first + 400 * requests, 400):
+            send.export(program.port("GRPC"), "logs", generate.request("logs", at, 400))
+            until(lambda: ledger.books(program, "logs").at_rest, lambda: f"{ledger.books(program, 'logs')} is at rest")
+        return set(range(first, first + 400 * requests))
+
+    backend.mood["http"] = sink.status(413)
+    away = offer(1, 10)
+    books = ledger.books(program, "logs")
+    assert books.reasons == {"too_large": len(away)}, books
+    assert backend.refused["http", "logs"] == away, "the backend's books know what it has refused for good"
+    backend.mood["http"] = sink.small(10)
+    wanted = offer(10_001, 5)
+    missing = wanted - backend.taken.get(("http", "logs"), {}).keys()
+    assert not missing, f"of {len(wanted)} items {len(missing)} are lost: {ledger.books(program, 'logs')}"
+    assert backend.refused["http", "logs"] == away and ledger.books(program, "logs").sent == len(wanted), ledger.books(program, "logs")
 
 
 @scenario("reliability/no storage, and the program's own books", 60, agent_only="it has no books to compare with")

@@ -23,6 +23,8 @@ struct Account {
     used: AtomicUsize,
     /// What other things than payload take from it now.
     beside: AtomicUsize,
+    /// How many guards keep it narrow for new data.
+    narrow: AtomicUsize,
     /// How often there was no room.
     refusals: AtomicU64,
     /// The budget of the configuration before this one, while it still holds something: memory is one.
@@ -70,8 +72,9 @@ impl Budget {
     }
 
     fn open(limit: usize, soft: usize, before: Option<WeakBudget>) -> Budget {
-        let (used, beside, refusals) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU64::new(0));
-        Budget(Arc::new(Account { limit, soft: soft.min(limit), used, beside, refusals, before }))
+        let [used, beside, narrow] = [const { AtomicUsize::new(0) }; 3];
+        let (soft, refusals) = (soft.min(limit), AtomicU64::new(0));
+        Budget(Arc::new(Account { limit, soft, used, beside, narrow, refusals, before }))
     }
 
     /// Room for new data of this size. Zero bytes ask whether anything may come in at all.
@@ -79,7 +82,7 @@ impl Budget {
     /// # Errors
     /// The soft mark would be passed, or already is.
     pub fn try_hold(&self, bytes: usize) -> Result<Hold, Full> {
-        self.take(bytes, self.0.soft)?;
+        self.take(bytes, self.0.soft, self.soft())?;
         let mut hold = self.nothing();
         hold.own = bytes;
         Ok(hold)
@@ -124,7 +127,17 @@ impl Budget {
     /// The mark up to which new data is let in.
     #[must_use]
     pub fn soft(&self) -> usize {
-        self.now(self.0.soft)
+        if self.0.narrow.load(Ordering::Relaxed) > 0 { self.0.soft / 4 } else { self.now(self.0.soft) }
+    }
+
+    /// Lets new data have that quarter alone which is always left for it, until the same guard widens it again.
+    pub fn narrow(&self) {
+        self.0.narrow.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Ends what [`Budget::narrow`] began.
+    pub fn widen(&self) {
+        self.0.narrow.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// So many bytes are taken by other things than payload; a quarter is always left for it.
@@ -143,11 +156,11 @@ impl Budget {
         self.0.refusals.load(Ordering::Relaxed)
     }
 
-    /// Takes bytes up to a mark, or what is left of it now. Whoever is refused is told of the mark as it is: what does not fit
-    /// now may fit later.
-    fn take(&self, bytes: usize, mark: usize) -> Result<(), Full> {
-        let (before, limit) = (self.held_before(), self.now(mark));
-        let fits = |used: usize| used.checked_add(bytes).filter(|sum| sum.saturating_add(before) <= limit);
+    /// Takes bytes up to what is left of a mark now. Whoever is refused is told of the mark as it is: what does not fit now may
+    /// fit later.
+    fn take(&self, bytes: usize, mark: usize, now: usize) -> Result<(), Full> {
+        let before = self.held_before();
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| sum.saturating_add(before) <= now);
         match self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
             Ok(_) => Ok(()),
             Err(used) => {
@@ -198,7 +211,7 @@ impl Hold {
     /// # Errors
     /// The limit of the budget would be passed; the hold is as before.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Full> {
-        self.budget.take(bytes, self.budget.0.limit)?;
+        self.budget.take(bytes, self.budget.0.limit, self.budget.limit())?;
         self.own += bytes;
         self.charges.grow(bytes);
         Ok(())
@@ -319,7 +332,7 @@ impl Reserve for Hold {
         if let Some(kept) = self.kept_from(bytes, None) {
             return Err(whole(kept.full(&self.budget)));
         }
-        self.budget.take(bytes, self.budget.0.soft).map_err(whole)?;
+        self.budget.take(bytes, self.budget.0.soft, self.budget.soft()).map_err(whole)?;
         self.own += bytes;
         self.charges.grow(bytes);
         Ok(())

@@ -3,7 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -19,6 +19,9 @@ use crate::telemetry::{Counter, Gauge, Histogram, Metrics, table};
 const MOST_EFFORT: usize = 64;
 /// What is spent at least, when taking apart has not saved anything lately.
 const LEAST_EFFORT: usize = 2;
+/// After so many batches of which nothing was saved, one gets all the effort again: what was refused whatever it was, for a
+/// while, must not be held for ever against batches of which most is good.
+const TRIES_AGAIN_AFTER: u32 = 16;
 
 /// Brings batches to one destination.
 pub(super) struct Courier {
@@ -67,8 +70,9 @@ impl Sizes {
 }
 
 /// How many more requests the next refused batch may cost. Where every item is refused, taking apart only multiplies the
-/// requests; so it shrinks each time nothing was saved.
-pub(super) struct Effort(AtomicUsize);
+/// requests; so it shrinks each time nothing was saved. It counts these times.
+#[derive(Default)]
+pub(super) struct Effort(AtomicU32);
 
 /// Why a batch was not delivered.
 #[derive(Debug)]
@@ -123,17 +127,24 @@ impl Drop for InFlight<'_> {
     }
 }
 
-impl Default for Effort {
-    fn default() -> Self {
-        Effort(AtomicUsize::new(MOST_EFFORT))
+impl Effort {
+    fn learn(&self, something_was_sent: bool) {
+        if something_was_sent {
+            self.0.store(0, Relaxed);
+        } else {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn requests(&self) -> usize {
+        let in_vain = self.0.load(Relaxed) % TRIES_AGAIN_AFTER;
+        (MOST_EFFORT >> in_vain).max(LEAST_EFFORT)
     }
 }
 
-impl Effort {
-    fn learn(&self, something_was_sent: bool) {
-        let next = if something_was_sent { MOST_EFFORT } else { (self.0.load(Relaxed) / 2).max(LEAST_EFFORT) };
-        self.0.store(next, Relaxed);
-    }
+/// How many requests it takes to halve so many items until one is left, and to send the other halves.
+fn down_to_one(items: usize) -> usize {
+    2 * items.next_power_of_two().trailing_zeros() as usize
 }
 
 impl Courier {
@@ -164,7 +175,7 @@ impl Courier {
     /// Nobody else has the data any more: as much of it as possible is delivered.
     async fn send_ours(&self, batch: Batch) -> Result<(), Refusal> {
         let started = Instant::now();
-        let (mut spent, mut any_sent) = (Spent::default(), false);
+        let (mut spent, mut any_sent) = (Spent::of(batch.items()), false);
         let mut verdict = Ok(());
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
@@ -206,8 +217,9 @@ impl Courier {
     /// Whether a refused batch may cost two requests more.
     fn is_worth(&self, spent: &Spent, fault: Fault) -> bool {
         match fault {
-            Fault::Data => spent.on_data < self.effort.0.load(Relaxed),
-            Fault::Size => spent.on_size < self.size_effort.0.load(Relaxed),
+            Fault::Data => spent.on_data < self.effort.requests(),
+            // However small the parts must be, they are found on the way down.
+            Fault::Size => spent.on_size < self.size_effort.requests().max(spent.way_down),
             Fault::Elsewhere => false,
         }
     }
@@ -317,6 +329,8 @@ impl Courier {
 /// What taking one batch apart has cost so far, in requests.
 #[derive(Default)]
 struct Spent {
+    /// What it takes to get to a single item.
+    way_down: usize,
     /// Why parts were refused.
     faults: Vec<Fault>,
     /// Why parts were given up in the end.
@@ -326,6 +340,12 @@ struct Spent {
     /// Since the destination last took a part: where only the size is at fault, each part that is small enough is taken,
     /// however many there are.
     on_size: usize,
+}
+
+impl Spent {
+    fn of(items: usize) -> Spent {
+        Spent { way_down: down_to_one(items), ..Spent::default() }
+    }
 }
 
 impl Failure {

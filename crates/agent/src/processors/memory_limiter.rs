@@ -1,8 +1,9 @@
 //! `memory_limiter`: data is refused at the door before memory runs out.
 //!
 //! The limits size the memory budget, which is exact for what we hold ([`crate::pipeline::budget`]). As a second guard
-//! the resident memory of the process is looked at every `check_interval`, for what the budget cannot see; while it is
-//! above the soft limit, the door is shut. The texts of settings, log and refusal are the Collector's.
+//! the resident memory of the process is looked at every `check_interval`, for what the budget cannot see. While it is
+//! above the soft limit, new data gets a quarter of the budget and no more; while it is above the hard one, the door is
+//! shut. The texts of settings, log and refusal are the Collector's.
 
 use std::time::Duration;
 
@@ -156,7 +157,7 @@ impl Config {
             check_interval = ?every,
             "Memory limiter configured"
         );
-        Guard(tokio::spawn(watch(Shutter { door: door.clone(), shut: false }, marks, every, measure)))
+        Guard(tokio::spawn(watch(Shutter { door: door.clone(), gap: Gap::Open }, marks, every, measure)))
     }
 }
 
@@ -190,31 +191,58 @@ impl Drop for Guard {
     }
 }
 
+/// How far a guard lets the door be open.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Gap {
+    Open,
+    /// For little at a time. What stands above the soft limit need not be payload: connections alone may take as much, and
+    /// then refusing everything gives back nothing, and would never end.
+    Narrow,
+    Shut,
+}
+
+impl Marks {
+    fn gap(self, used: u64) -> Gap {
+        match used {
+            used if used >= self.hard => Gap::Shut,
+            used if used >= self.soft => Gap::Narrow,
+            _ => Gap::Open,
+        }
+    }
+}
+
 /// One guard's hand on the door; lets go when it is dropped.
 struct Shutter {
     door: Door,
-    shut: bool,
+    gap: Gap,
 }
 
 impl Shutter {
-    fn set(&mut self, shut: bool) {
-        match (self.shut, shut) {
-            (false, true) => self.door.shut(),
-            (true, false) => self.door.open(),
-            _ => {}
+    fn set(&mut self, gap: Gap) {
+        if gap == self.gap {
+            return;
         }
-        self.shut = shut;
+        match gap {
+            Gap::Open => {}
+            Gap::Narrow => self.door.budget().narrow(),
+            Gap::Shut => self.door.shut(),
+        }
+        match std::mem::replace(&mut self.gap, gap) {
+            Gap::Open => {}
+            Gap::Narrow => self.door.budget().widen(),
+            Gap::Shut => self.door.open(),
+        }
     }
 }
 
 impl Drop for Shutter {
     fn drop(&mut self) {
-        self.set(false);
+        self.set(Gap::Open);
     }
 }
 
-/// Shuts the door while the process is above the soft limit, and tells the log when refusing begins and ends, also when
-/// it is the budget that refuses.
+/// Keeps the door as the memory of the process asks for, and tells the log when refusing begins and ends, also when it is
+/// the budget that refuses.
 async fn watch(mut shutter: Shutter, marks: Marks, every: Duration, measure: impl Fn() -> Option<u64>) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -223,9 +251,9 @@ async fn watch(mut shutter: Shutter, marks: Marks, every: Duration, measure: imp
     loop {
         ticks.tick().await;
         let Some(used) = measure() else { continue };
-        shutter.set(used >= marks.soft);
+        shutter.set(marks.gap(used));
         let before = std::mem::replace(&mut refusals, budget.refusals());
-        let refusing = shutter.shut || refusals != before;
+        let refusing = shutter.gap == Gap::Shut || refusals != before;
         if refusing != was_refusing {
             tell(refusing, used, budget.usage());
         }

@@ -54,9 +54,9 @@ fn limits_are_taken_in_mebibytes_or_as_a_share_of_the_total() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_door_is_shut_while_the_process_is_above_the_soft_limit() {
+async fn above_the_soft_limit_little_is_let_in_and_above_the_hard_one_nothing() {
     let config: Config = read_text("{check_interval: 1s, limit_mib: 100, spike_limit_mib: 20}").unwrap();
-    let door = Door::new(Budget::new(1 << 20));
+    let door = Door::new(Budget::new(4 << 20));
     let used = Arc::new(AtomicU64::new(79 << 20));
     let measured = Arc::clone(&used);
     let guard = config.guard_of(&door, None, move || Some(measured.load(Relaxed)));
@@ -69,6 +69,13 @@ async fn the_door_is_shut_while_the_process_is_above_the_soft_limit() {
     assert_eq!(passed.unwrap().items(), 3);
 
     used.store(80 << 20, Relaxed);
+    sleep(Duration::from_secs(1)).await;
+    let little =
+        door.admit(1 << 20).expect("connections alone may take so much, and refusing gives nothing of it back");
+    assert!(door.admit(1).is_err(), "a quarter, and no more");
+    drop(little);
+
+    used.store(100 << 20, Relaxed);
     advance(Duration::from_secs(1)).await;
     sleep(Duration::from_millis(10)).await;
     let refusal = door.admit(1).unwrap_err();
@@ -77,11 +84,15 @@ async fn the_door_is_shut_while_the_process_is_above_the_soft_limit() {
     let rejected = limiter.process(batch(Signal::Logs, vec![0; 4], 5)).unwrap_err();
     assert_eq!(rejected.refuse(), refusal);
 
+    used.store(90 << 20, Relaxed);
+    sleep(Duration::from_secs(1)).await;
+    assert!(door.admit(1).is_ok() && door.admit(2 << 20).is_err());
+
     used.store(10 << 20, Relaxed);
     sleep(Duration::from_secs(1)).await;
-    assert!(door.admit(1).is_ok());
+    assert!(door.admit(2 << 20).is_ok());
 
-    used.store(90 << 20, Relaxed);
+    used.store(100 << 20, Relaxed);
     sleep(Duration::from_secs(1)).await;
     assert!(door.is_shut());
     drop(guard);

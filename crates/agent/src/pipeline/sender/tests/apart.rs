@@ -57,6 +57,45 @@ async fn however_small_the_parts_must_be_all_of_them_are_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_always_too_large_is_sent_once_small_parts_are_taken() {
+    // A backend that said 413 to everything for a while had every larger batch after it lost, for good: the effort that was
+    // left did not reach the parts that it would have taken.
+    let (bench, fake) = (Bench::default(), Fake::answering(|_| refused(Fault::Size)));
+    let sender = bench.sender(&policy("num_consumers: 1", ""), &fake);
+    for _ in 0..10 {
+        sender.accept(bench.ours(0..64)).await.unwrap();
+    }
+    settle().await;
+    fake.answer(|numbers| if numbers.len() > 3 { refused(Fault::Size) } else { Outcome::Sent });
+    sender.accept(bench.ours(0..8191)).await.unwrap();
+    settle().await;
+    let entry = bench.settled();
+    assert_eq!((entry.sent, entry.dropped(Reason::TooLarge)), (8191, 640));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_always_refused_is_tried_in_full_again() {
+    // Two bad items, one in each half, are beyond the least effort; without another try all batches like it would be lost.
+    let (bench, fake) = (Bench::default(), Fake::answering(|_| refused(Fault::Data)));
+    let sender = bench.sender(&policy("num_consumers: 1", ""), &fake);
+    for _ in 0..7 {
+        sender.accept(bench.ours(0..8192)).await.unwrap();
+    }
+    settle().await;
+    let two_bad = |numbers: &[u64]| numbers.contains(&0) || numbers.contains(&8191);
+    fake.answer(move |numbers| if two_bad(numbers) { refused(Fault::Data) } else { Outcome::Sent });
+    for _ in 7..20 {
+        sender.accept(bench.ours(0..8192)).await.unwrap();
+    }
+    settle().await;
+    assert_eq!(
+        bench.settled().sent,
+        4 * 8190,
+        "the seventeenth batch and all after it have lost their bad items alone"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_everything_is_too_large_the_effort_shrinks() {
     let (bench, fake) = (Bench::default(), Fake::answering(|_| refused(Fault::Size)));
     let sender = bench.sender(&policy("num_consumers: 1", ""), &fake);
@@ -64,7 +103,7 @@ async fn where_everything_is_too_large_the_effort_shrinks() {
         sender.accept(bench.ours(0..8192)).await.unwrap();
     }
     settle().await;
-    assert_eq!(fake.attempts().len(), 65 + 33 + 17 + 9 + 5 + 3 + 3);
+    assert_eq!(fake.attempts().len(), 65 + 33 + 5 * 27, "no less than the way down to a single item");
     assert_eq!(bench.settled().dropped(Reason::TooLarge), 7 * 8192);
 }
 

@@ -3,6 +3,8 @@
 The kinds are the operator's, without its schemas: what is read is what a person wrote.
 """
 
+import json
+
 from harness.kubernetes import ApiError
 from harness.kubernetes.plane import PATIENCE
 from harness.runner import Run, scenario
@@ -21,16 +23,10 @@ KINDS = {"servicemonitors": "ServiceMonitor", "podmonitors": "PodMonitor", "prom
 def prometheus(run: Run) -> None:
     """Labels, namespaces, port names, selectors, rights, a network policy, and no monitor at all."""
     it = world.healthy(run, nodes=1)
-    operator(run, it)
     it.plane.api.apply(it.service() | {"metadata": {"name": NAME, "namespace": it.namespace, "labels": {"app": NAME}},
                                        "spec": {**it.service()["spec"], "ports": [
                                            *it.service()["spec"]["ports"], {"name": "metrics", "port": 8888, "targetPort": "metrics"}]}})
-    monitoring = it.plane.namespace(f"{it.namespace}-monitoring")
-    run.stack.callback(lambda: it.plane.api.delete("Namespace", monitoring))
-    servers = {"apiVersion": f"{GROUP}/v1", "kind": "Prometheus", "metadata": {"name": "k8s", "namespace": monitoring},
-               "spec": {"serviceAccountName": "prometheus", "serviceMonitorSelector": {"matchLabels": {"release": "prom"}},
-                        "serviceMonitorNamespaceSelector": {"matchLabels": {"scrape": "yes"}}}}
-    it.plane.api.create(servers)
+    server = _operated(run, it)
     for identity in ("prometheus-no-monitor", "prometheus-namespace", "prometheus-rights"):
         it.mend(it.finds(identity))
         _gone(it, identity)
@@ -49,13 +45,22 @@ def prometheus(run: Run) -> None:
         "spec": {"podSelector": {"matchLabels": LABELS}, "policyTypes": ["Ingress"], "ingress": [{"ports": [{"port": 4317}]}]}})
     it.mend(it.finds("prometheus-network-policy"))
     it.finds_nothing()
-    server = lambda patch: it.plane.api.patch("Prometheus", "k8s", patch, monitoring, version=monitor)  # noqa: E731
     server({"spec": {"serviceMonitorSelector": None}})
     it.mend(it.finds("prometheus-labels"))
     it.finds_nothing()
     _twice(it)
-    it.plane.api.delete("ServiceMonitor", NAME, it.namespace, version=monitor)
-    _pod_monitor(it, server)
+
+
+def _operated(run: Run, it: World):
+    """The operator's kinds and a Prometheus that takes nothing of the agent yet; what changes it."""
+    operator(run, it)
+    monitoring = it.plane.namespace(f"{it.namespace}-monitoring")
+    run.stack.callback(lambda: it.plane.api.delete("Namespace", monitoring))
+    it.plane.api.create({
+        "apiVersion": f"{GROUP}/v1", "kind": "Prometheus", "metadata": {"name": "k8s", "namespace": monitoring},
+        "spec": {"serviceAccountName": "prometheus", "serviceMonitorSelector": {"matchLabels": {"release": "prom"}},
+                 "serviceMonitorNamespaceSelector": {"matchLabels": {"scrape": "yes"}}}})
+    return lambda patch: it.plane.api.patch("Prometheus", "k8s", patch, monitoring, version=f"{GROUP}/v1")
 
 
 def _twice(it: World) -> None:
@@ -71,11 +76,12 @@ def _twice(it: World) -> None:
     it.finds_nothing()
 
 
-def _pod_monitor(it: World, server) -> None:
+@scenario("doctor/prometheus-pod-monitor", SECONDS)
+def pod_monitor(run: Run) -> None:
     """The same gates for a PodMonitor, which needs no Service: none is open, then one after another."""
-    it.plane.api.create({
-        "apiVersion": f"{GROUP}/v1", "kind": "PodMonitor", "metadata": {"name": NAME, "namespace": it.namespace},
-        "spec": {"selector": {"matchLabels": LABELS}, "podMetricsEndpoints": [{"port": "metrics"}]}})
+    it = world.healthy(run, nodes=1)
+    server = _operated(run, it)
+    it.mend(it.finds("prometheus-no-monitor"))
     wants = {"podMonitorSelector": {"matchLabels": {"release": "pods"}}, "podMonitorNamespaceSelector": {"matchLabels": {"pods": "yes"}}}
     server({"spec": wants})
     subject = f"podmonitor {it.namespace}/{NAME}"
@@ -84,6 +90,7 @@ def _pod_monitor(it: World, server) -> None:
         assert found["subject"] == subject and key in str(found["evidence"]), found
         it.mend(found)
         _gone(it, identity)
+    it.mend(it.finds("prometheus-rights"))
     it.finds_nothing()
     for identity, key in (("prometheus-namespace", "podMonitorNamespaceSelector"), ("prometheus-labels", "podMonitorSelector")):
         server({"spec": {key: None}})  # as the operator's own default is: nothing but its own namespace, and no monitor at all
@@ -91,6 +98,29 @@ def _pod_monitor(it: World, server) -> None:
         assert found["subject"] == subject, found
         it.mend(found)
         it.finds_nothing()
+    for identity, spec in (
+            ("prometheus-port", {"podMetricsEndpoints": [{"port": "http-metrics"}]}),
+            ("prometheus-port", {"podMetricsEndpoints": [{"portNumber": 9999, "interval": "30s"}]}),
+            ("prometheus-selector", {"selector": {"matchLabels": {"app": "agent"}}})):
+        it.plane.api.patch("PodMonitor", NAME, {"spec": spec}, it.namespace, version=f"{GROUP}/v1")
+        found = it.finds(identity)
+        assert found["subject"] == subject, found
+        it.mend(found)
+        it.finds_nothing()
+    _unnamed_port(it)
+
+
+def _unnamed_port(it: World) -> None:
+    """The pods do not name the port that the monitor asks for."""
+    ports = it.plane.api.get("DaemonSet", NAME, it.namespace)["spec"]["template"]["spec"]["containers"][0]["ports"]
+    [index] = [number for number, port in enumerate(ports) if port["name"] == "metrics"]
+    patch = json.dumps([{"op": "remove", "path": f"/spec/template/spec/containers/0/ports/{index}"}])
+    it.plane.kubectl("patch", f"daemonset/{NAME}", "--type=json", f"--patch={patch}", f"--namespace={it.namespace}")
+    found = it.finds("prometheus-port")
+    assert "which no pod of the agent has" in found["title"], found
+    it.mend(found)
+    it.wait_for_agents(it.nodes)
+    it.finds_nothing()
 
 
 @scenario("doctor/prometheus-annotations", SECONDS)

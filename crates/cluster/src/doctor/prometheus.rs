@@ -3,6 +3,7 @@
 
 mod checks;
 mod gates;
+mod monitor;
 mod policy;
 mod targets;
 
@@ -15,7 +16,8 @@ use super::{Context, Family, Finding, Severity};
 use crate::snapshot::monitors::Custom;
 use crate::snapshot::{Agent, Seen, Snapshot};
 use checks::{ANNOTATIONS, LABELS, LOOPBACK, NAMESPACE, NO_MONITOR, PORT, RIGHTS, SELECTS_NOTHING, TWICE};
-use gates::{Gate, Monitor};
+use gates::Gate;
+use monitor::Monitor;
 
 pub(super) const FAMILY: Family = Family {
     name: "prometheus",
@@ -75,7 +77,7 @@ fn by_operator(snapshot: &Snapshot, context: &Context<'_>, agent: &Agent) -> Vec
     if prometheuses.is_empty() {
         return Vec::new();
     }
-    let monitors = gates::about(snapshot, agent);
+    let monitors = monitor::about(snapshot, agent);
     if monitors.is_empty() {
         let all_seen = [&snapshot.monitoring.service_monitors, &snapshot.monitoring.pod_monitors]
             .iter()
@@ -132,14 +134,9 @@ fn selected<'a>(
     // The one that is nearest to taking it tells what is missing.
     let nearest = gates.iter().find(|(_, gate)| matches!(gate, Gate::Labels(_))).or(gates.first());
     let Some((prometheus, gate)) = nearest else { return Ok(open) };
-    let kubectl = &context.kubectl;
-    let (check, what, commands) = match gate {
-        Gate::Namespace(lacking) => {
-            (&NAMESPACE, "namespace", gates::open_namespace(kubectl, monitor, prometheus, lacking.as_ref()))
-        }
-        Gate::Labels(lacking) => {
-            (&LABELS, "labels", gates::open_labels(kubectl, monitor, prometheus, lacking.as_ref()))
-        }
+    let (check, what) = match gate {
+        Gate::Namespace(_) => (&NAMESPACE, "namespace"),
+        Gate::Labels(_) => (&LABELS, "labels"),
         Gate::Open | Gate::Unclear => return Ok(open),
     };
     let finding = check
@@ -149,7 +146,10 @@ fn selected<'a>(
             id if id == NAMESPACE.id => "A Prometheus looks for monitors only in the namespaces that it selects.",
             _ => "A Prometheus takes only those monitors whose labels it selects.",
         });
-    Err(Box::new(finding.mend(commands.0, commands.1)))
+    Err(Box::new(match gates::open(&context.kubectl, monitor, prometheus, gate) {
+        Some((command, explanation)) => finding.mend(command, explanation),
+        None => finding,
+    }))
 }
 
 fn rights(
@@ -187,9 +187,6 @@ fn rights(
 }
 
 fn no_monitor(snapshot: &Snapshot, context: &Context<'_>, agent: &Agent, prometheuses: &[Custom]) -> Finding {
-    let services = snapshot.services.items().iter().filter(|service| leads_to(service, agent));
-    let service = services.into_iter().find(|service| gates::has_port(service, &["metrics".to_owned()]));
-    let labels = prometheuses.first().map(gates::wanted_labels).unwrap_or_default();
     let names: Vec<String> = prometheuses.iter().map(|one| one.metadata.full_name()).collect();
     let finding = NO_MONITOR
         .found(agent.title(), "No ServiceMonitor or PodMonitor is about it")
@@ -200,21 +197,30 @@ fn no_monitor(snapshot: &Snapshot, context: &Context<'_>, agent: &Agent, prometh
             count(gates::number(&snapshot.monitoring.pod_monitors), "PodMonitor")
         ))
         .because("The operator configures only what a monitor names.");
-    let Some(service) = service else {
-        return finding.advise("Apply the manifests again with monitors: otel-agent manifests --help");
+    let named = |name: &str| name == "metrics";
+    let mut services = snapshot.services.items().iter().filter(|service| leads_to(service, agent));
+    let service = services.find(|service| service.spec.ports.iter().any(|port| named(&port.name)));
+    let mut ports = agent.controller.spec.template.spec.containers.iter().flat_map(|one| &one.ports);
+    let (kind, endpoints, labels) = match service {
+        Some(service) => ("ServiceMonitor", "endpoints", &service.metadata.labels),
+        None if ports.any(|port| named(&port.name)) => {
+            ("PodMonitor", "podMetricsEndpoints", &agent.controller.spec.selector.match_labels)
+        }
+        None => return finding.advise("Apply the manifests again with monitors: otel-agent manifests --help"),
     };
+    let wanted = prometheuses.first().map(|one| gates::wanted_labels(one, service.is_none())).unwrap_or_default();
     let manifest = json!({
-        "apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor",
-        "metadata": {"name": agent.controller.metadata.name, "namespace": agent.namespace(), "labels": labels},
+        "apiVersion": "monitoring.coreos.com/v1", "kind": kind,
+        "metadata": {"name": agent.controller.metadata.name, "namespace": agent.namespace(), "labels": wanted},
         "spec": {
-            "selector": {"matchLabels": service.metadata.labels},
-            "namespaceSelector": {"matchNames": [service.metadata.namespace]},
-            "endpoints": [{"port": "metrics"}],
+            "selector": {"matchLabels": labels},
+            "namespaceSelector": {"matchNames": [agent.namespace()]},
+            endpoints: [{"port": "metrics"}],
         },
     });
     finding.mend(
         format!("{} apply --filename=- <<'END'\n{manifest}\nEND", context.kubectl),
-        "Makes a ServiceMonitor with the labels that the first Prometheus asks for.",
+        format!("Makes a {kind} with the labels that the first Prometheus asks for."),
     )
 }
 

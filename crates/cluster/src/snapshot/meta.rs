@@ -69,6 +69,12 @@ pub struct Requirement {
 }
 
 impl Selector {
+    /// Whether it asks for nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.match_labels.is_empty() && self.match_expressions.is_empty()
+    }
+
     /// Whether these labels are selected. A selector that asks for nothing selects everything.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {

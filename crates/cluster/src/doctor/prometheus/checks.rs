@@ -15,7 +15,8 @@ pub(super) static NO_MONITOR: Check = Check {
     severity: Severity::Warning,
     means: "The cluster has a Prometheus of the operator, and no ServiceMonitor or PodMonitor is about the agent.",
     evidence: "All ServiceMonitors and PodMonitors, their selectors against the agent's Services and pods.",
-    remedy: "A ServiceMonitor for the agent, with the labels that the Prometheus asks for.",
+    remedy: "A ServiceMonitor for the agent, or a PodMonitor if no Service of it has the port, with the labels that the Prometheus \
+             asks for.",
 };
 
 pub(super) static SELECTS_NOTHING: Check = Check {
@@ -23,7 +24,7 @@ pub(super) static SELECTS_NOTHING: Check = Check {
     severity: Severity::Error,
     means: "A monitor in the agent's name selects no Service (or no pod) of it: wrong labels, or a namespace that it does not look in.",
     evidence: "The monitor's `selector` and `namespaceSelector` against the labels and namespaces of Services and pods.",
-    remedy: "The labels of the Service.",
+    remedy: "The labels of the Service, or of the pods.",
 };
 
 pub(super) static PORT: Check = Check {

@@ -1,23 +1,15 @@
-//! What a monitor selects, and what selects a monitor.
+//! Whether a Prometheus takes a monitor: by the namespace that it is in, and by its labels.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize as _;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::doctor::applications::leads_to;
+use super::monitor::{Monitor, key, labels_text, selector_text};
 use crate::snapshot::access::Reviewed;
-use crate::snapshot::meta::{Labels, Metadata, Selector};
+use crate::snapshot::meta::{Labels, Selector};
 use crate::snapshot::monitors::Custom;
-use crate::snapshot::services::Service;
-use crate::snapshot::{Agent, Right, Seen, Snapshot};
-
-/// A ServiceMonitor or a PodMonitor.
-pub(super) struct Monitor<'a> {
-    pub(super) object: &'a Custom,
-    pub(super) is_for_pods: bool,
-    pub(super) selector: Selector,
-}
+use crate::snapshot::{Right, Seen, Snapshot};
 
 /// Whether a Prometheus takes a monitor.
 pub(super) enum Gate {
@@ -28,111 +20,6 @@ pub(super) enum Gate {
     Namespace(Option<Labels>),
     /// It does not select the monitor, likewise.
     Labels(Option<Labels>),
-}
-
-impl<'a> Monitor<'a> {
-    fn new(object: &'a Custom, is_for_pods: bool) -> Self {
-        let selector =
-            object.spec.get("selector").and_then(|value| Selector::deserialize(value).ok()).unwrap_or_default();
-        Self { object, is_for_pods, selector }
-    }
-
-    pub(super) fn namespace(&self) -> &str {
-        &self.object.metadata.namespace
-    }
-
-    /// `servicemonitor open-telemetry/otel-agent`
-    pub(super) fn reference(&self) -> String {
-        format!("{} {}", self.kind(), self.object.metadata.full_name())
-    }
-
-    /// `servicemonitor/otel-agent`
-    pub(super) fn kubectl(&self) -> String {
-        format!("{}/{}", self.kind(), self.object.metadata.name)
-    }
-
-    fn kind(&self) -> &'static str {
-        if self.is_for_pods { "podmonitor" } else { "servicemonitor" }
-    }
-
-    /// The key of a Prometheus that is about such monitors: `serviceMonitorSelector`.
-    fn key(&self, rest: &str) -> String {
-        format!("{}{rest}", if self.is_for_pods { "podMonitor" } else { "serviceMonitor" })
-    }
-
-    /// The names of the ports that it asks for.
-    pub(super) fn ports(&self) -> Vec<String> {
-        let key = if self.is_for_pods { "podMetricsEndpoints" } else { "endpoints" };
-        let endpoints = self.object.spec.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        endpoints.iter().filter_map(|endpoint| endpoint.get("port")?.as_str()).map(str::to_owned).collect()
-    }
-
-    /// Whether it looks in a namespace.
-    pub(super) fn looks_in(&self, namespace: &str) -> bool {
-        let selector = self.object.spec.get("namespaceSelector");
-        let any = selector.and_then(|one| one.get("any")).and_then(Value::as_bool) == Some(true);
-        let names = selector.and_then(|one| one.get("matchNames")).and_then(Value::as_array);
-        match names.filter(|names| !names.is_empty()) {
-            _ if any => true,
-            Some(names) => names.iter().any(|name| name.as_str() == Some(namespace)),
-            None => self.namespace() == namespace,
-        }
-    }
-
-    /// Whether it selects a Service or a pod.
-    pub(super) fn selects(&self, metadata: &Metadata) -> bool {
-        self.looks_in(&metadata.namespace) && self.selector.matches(&metadata.labels)
-    }
-
-    pub(super) fn selector_text(&self) -> String {
-        selector_text(&self.selector)
-    }
-
-    pub(super) fn places(&self) -> String {
-        let selector =
-            self.object.spec.get("namespaceSelector").filter(|one| one.as_object().is_some_and(|one| !one.is_empty()));
-        selector.map_or_else(|| format!("namespace {}", self.namespace()), |selector| format!("namespaces {selector}"))
-    }
-}
-
-/// The monitors that are about an agent: what they select is of it, or they are named after it.
-pub(super) fn about<'a>(snapshot: &'a Snapshot, agent: &Agent) -> Vec<Monitor<'a>> {
-    let all = |seen: &'a Seen<Option<Vec<Custom>>>, for_pods: bool| {
-        let items = seen.some().and_then(Option::as_ref).map(Vec::as_slice).unwrap_or_default();
-        items.iter().map(move |object| Monitor::new(object, for_pods))
-    };
-    let monitors =
-        all(&snapshot.monitoring.service_monitors, false).chain(all(&snapshot.monitoring.pod_monitors, true));
-    monitors
-        .filter(|monitor| {
-            let template = &agent.controller.spec.template.metadata;
-            let pods = Metadata {
-                namespace: agent.namespace().to_owned(),
-                labels: template.labels.clone(),
-                ..Metadata::default()
-            };
-            let mut services = snapshot.services.items().iter().filter(|service| leads_to(service, agent));
-            let selects = if monitor.is_for_pods {
-                monitor.selects(&pods)
-            } else {
-                services.any(|service| monitor.selects(&service.metadata))
-            };
-            // One that selects everything of a namespace is not meant for the agent in particular, but does it.
-            let named = monitor.object.metadata.name.contains(&agent.controller.metadata.name)
-                || monitor
-                    .object
-                    .metadata
-                    .labels
-                    .get("app.kubernetes.io/name")
-                    .is_some_and(|name| name == "otel-agent");
-            selects || (named && !monitor.is_for_pods)
-        })
-        .collect()
-}
-
-/// Whether a Service has a port of one of these names.
-pub(super) fn has_port(service: &Service, names: &[String]) -> bool {
-    service.spec.ports.iter().any(|port| names.contains(&port.name))
 }
 
 /// Whether a Prometheus takes the monitor.
@@ -150,7 +37,7 @@ pub(super) fn gate(snapshot: &Snapshot, monitor: &Monitor<'_>, prometheus: &Cust
         Some(wanted) => {
             let namespace = snapshot.namespaces.items().iter().find(|one| one.metadata.name == monitor.namespace());
             match namespace {
-                None if is_empty(&wanted) => {}
+                None if wanted.is_empty() => {}
                 None => return Gate::Unclear,
                 Some(namespace) if wanted.matches(&namespace.metadata.labels) => {}
                 Some(_) => return Gate::Namespace(opening(&wanted)),
@@ -162,10 +49,6 @@ pub(super) fn gate(snapshot: &Snapshot, monitor: &Monitor<'_>, prometheus: &Cust
         Some(wanted) if wanted.matches(&monitor.object.metadata.labels) => Gate::Open,
         Some(wanted) => Gate::Labels(opening(&wanted)),
     }
-}
-
-fn is_empty(selector: &Selector) -> bool {
-    selector.match_labels.is_empty() && selector.match_expressions.is_empty()
 }
 
 /// Labels that meet a selector, if labels can be added that do.
@@ -181,34 +64,14 @@ fn opening(selector: &Selector) -> Option<Labels> {
     (!labels.is_empty()).then_some(labels)
 }
 
-/// The labels that a monitor needs for a Prometheus.
-pub(super) fn wanted_labels(prometheus: &Custom) -> Labels {
-    let selector = prometheus.spec.get("serviceMonitorSelector").and_then(|value| Selector::deserialize(value).ok());
+/// The labels that a monitor for Services or for pods needs for a Prometheus.
+pub(super) fn wanted_labels(prometheus: &Custom, for_pods: bool) -> Labels {
+    let selector = prometheus.spec.get(key(for_pods, "Selector")).and_then(|value| Selector::deserialize(value).ok());
     selector.as_ref().and_then(opening).unwrap_or_default()
 }
 
 fn pairs(labels: &Labels) -> String {
     labels.iter().map(|(key, value)| format!("'{key}={value}'")).collect::<Vec<_>>().join(" ")
-}
-
-/// `a=b, c=d`
-pub(super) fn labels_text(labels: &Labels) -> String {
-    if labels.is_empty() {
-        return "none".to_owned();
-    }
-    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
-}
-
-fn selector_text(selector: &Selector) -> String {
-    if is_empty(selector) {
-        return "any labels".to_owned();
-    }
-    let expressions = selector
-        .match_expressions
-        .iter()
-        .map(|one| format!("{} {} ({})", one.key, one.operator, one.values.join(", ")));
-    let labels = selector.match_labels.iter().map(|(key, value)| format!("{key}={value}"));
-    labels.chain(expressions).collect::<Vec<_>>().join(", ")
 }
 
 /// Why a Prometheus does not take it.
@@ -238,44 +101,29 @@ pub(super) fn why(monitor: &Monitor<'_>, prometheus: &Custom, gate: &Gate) -> St
     }
 }
 
-/// The command that lets a Prometheus look in the monitor's namespace.
-pub(super) fn open_namespace(
-    kubectl: &str,
-    monitor: &Monitor<'_>,
-    prometheus: &Custom,
-    labels: Option<&Labels>,
-) -> (String, &'static str) {
-    match labels {
+/// The command that opens a gate, and what it does.
+pub(super) fn open(kubectl: &str, monitor: &Monitor<'_>, prometheus: &Custom, gate: &Gate) -> Option<(String, String)> {
+    let (namespace, object) = (monitor.namespace(), monitor.kubectl());
+    let (subject, thing, lacking, key, all) = match gate {
+        Gate::Open | Gate::Unclear => return None,
+        Gate::Namespace(lacking) => (
+            format!("label namespace {namespace}"),
+            "namespace",
+            lacking,
+            "NamespaceSelector",
+            "look in all namespaces",
+        ),
+        Gate::Labels(lacking) => {
+            (format!("--namespace={namespace} label {object}"), "monitor", lacking, "Selector", "take all monitors")
+        }
+    };
+    Some(match lacking {
         Some(labels) => (
-            format!("{kubectl} label namespace {} --overwrite {}", monitor.namespace(), pairs(labels)),
-            "Gives the namespace the label that the Prometheus asks for.",
+            format!("{kubectl} {subject} --overwrite {}", pairs(labels)),
+            format!("Gives the {thing} the labels that the Prometheus asks for."),
         ),
-        None => (
-            widen(kubectl, prometheus, &monitor.key("NamespaceSelector")),
-            "Lets that Prometheus look in all namespaces.",
-        ),
-    }
-}
-
-/// The command that lets a Prometheus take the monitor.
-pub(super) fn open_labels(
-    kubectl: &str,
-    monitor: &Monitor<'_>,
-    prometheus: &Custom,
-    labels: Option<&Labels>,
-) -> (String, &'static str) {
-    match labels {
-        Some(labels) => (
-            format!(
-                "{kubectl} --namespace={} label {} --overwrite {}",
-                monitor.namespace(),
-                monitor.kubectl(),
-                pairs(labels)
-            ),
-            "Gives the monitor the labels that the Prometheus asks for.",
-        ),
-        None => (widen(kubectl, prometheus, &monitor.key("Selector")), "Lets that Prometheus take all monitors."),
-    }
+        None => (widen(kubectl, prometheus, &monitor.key(key)), format!("Lets that Prometheus {all}.")),
+    })
 }
 
 fn widen(kubectl: &str, prometheus: &Custom, key: &str) -> String {

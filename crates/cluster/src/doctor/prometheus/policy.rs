@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::gates::Monitor;
+use super::monitor::{Asked, Monitor};
 use crate::doctor::words::list;
 use crate::doctor::{Check, Context, Finding, Severity};
 use crate::snapshot::meta::Labels;
@@ -43,8 +43,17 @@ pub(super) fn kept_out(
     let namespace = &prometheus.metadata.namespace;
     let labels = &snapshot.namespaces.items().iter().find(|one| one.metadata.name == *namespace)?.metadata.labels;
     let container = template.spec.agent()?;
-    let ports = monitor.ports();
-    let port = container.ports.iter().find(|port| ports.contains(&port.name) || port.name == "metrics")?;
+    let asked = monitor.ports();
+    let asked = |name: &str, number: u16| {
+        asked.iter().any(|one| match one {
+            Asked::Name(wanted) | Asked::OfPod(wanted) => wanted == name,
+            Asked::Number(wanted) => *wanted == u64::from(number),
+            Asked::Any => false,
+        })
+    };
+    let ports = &container.ports;
+    let port = ports.iter().find(|port| asked(&port.name, port.container_port));
+    let port = port.or_else(|| ports.iter().find(|port| port.name == "metrics"))?;
     // The operator gives the pods these labels, whatever else they have.
     let pod_labels = [("app.kubernetes.io/name", "prometheus"), ("prometheus", &prometheus.metadata.name)]
         .map(|(key, value)| (key.to_owned(), value.to_owned()));

@@ -92,22 +92,135 @@ fn the_gate_that_is_shut_is_named_with_what_opens_it() {
     assert!(made.remedy[0].command.as_ref().unwrap().contains("\"labels\":{\"release\":\"prom\"}"));
 }
 
-#[test]
-fn a_pod_monitor_does_as_well() {
+/// A Prometheus that takes the agent's PodMonitor, and nothing else.
+fn scraped_by_pods() -> Snapshot {
     let mut snapshot = scraped();
     let spec = json!({"selector": {"matchLabels": {"app.kubernetes.io/name": "otel-agent"}}, "podMetricsEndpoints": [{"port": "metrics"}]});
     monitors(&mut snapshot).clear();
-    seen(&mut snapshot.monitoring.pod_monitors).as_mut().unwrap().push(custom(
-        "open-telemetry",
-        "agents",
-        &json!({}),
-        &spec,
-    ));
+    pod_monitors(&mut snapshot).push(custom("open-telemetry", "otel-agent", &json!({}), &spec));
     prometheus(&mut snapshot)["podMonitorSelector"] = json!({});
     prometheus(&mut snapshot)["podMonitorNamespaceSelector"] = json!({});
-    assert_eq!(find(&snapshot), []);
+    snapshot
+}
+
+fn pod_monitors(snapshot: &mut Snapshot) -> &mut Vec<Custom> {
+    seen(&mut snapshot.monitoring.pod_monitors).as_mut().unwrap()
+}
+
+fn check_pods(change: impl Fn(&mut Snapshot), id: &str, command: &str) -> Finding {
+    let mut snapshot = scraped_by_pods();
+    change(&mut snapshot);
+    let found = find(&snapshot);
+    assert_eq!(ids(&found), [id], "{found:#?}");
+    assert_eq!(found[0].remedy[0].command.as_deref(), Some(command));
+    found[0].clone()
+}
+
+#[test]
+fn a_pod_monitor_passes_the_same_gates() {
+    assert_eq!(find(&scraped_by_pods()), []);
+    let patch = |patch: &str| {
+        format!("kubectl --namespace=open-telemetry patch podmonitor/otel-agent --type=merge --patch='{patch}'")
+    };
+    let found = check_pods(
+        |it| pod_monitors(it)[0].spec["podMetricsEndpoints"][0]["port"] = json!("http-metrics"),
+        "prometheus-port",
+        &patch(r#"{"spec":{"podMetricsEndpoints":[{"port":"metrics"}]}}"#),
+    );
+    assert_eq!(found.title, "It asks for port http-metrics, which no pod of the agent has");
+    check_pods(
+        |it| pod_monitors(it)[0].spec["podMetricsEndpoints"] = json!([{"portNumber": 9999, "interval": "30s"}]),
+        "prometheus-port",
+        &patch(r#"{"spec":{"podMetricsEndpoints":[{"interval":"30s","port":"metrics"}]}}"#),
+    );
+    // Labels that were asked for by mistake are asked for no more.
+    let found = check_pods(
+        |it| pod_monitors(it)[0].spec["selector"] = json!({"matchLabels": {"app": "agent"}}),
+        "prometheus-selector",
+        &patch(
+            r#"{"spec":{"selector":{"matchLabels":{"app":null,"app.kubernetes.io/name":"otel-agent"},"matchExpressions":null}}}"#,
+        ),
+    );
+    assert_eq!(
+        found.evidence,
+        [
+            "it selects pods with app=agent in namespace open-telemetry",
+            "a pod of daemonset open-telemetry/otel-agent has labels app.kubernetes.io/name=otel-agent"
+        ]
+    );
+    check_pods(
+        |it| prometheus(it)["podMonitorSelector"] = json!({"matchLabels": {"a": "b"}}),
+        "prometheus-labels",
+        "kubectl --namespace=open-telemetry label podmonitor/otel-agent --overwrite 'a=b'",
+    );
+    check_pods(
+        |it| prometheus(it)["podMonitorNamespaceSelector"] = json!({"matchLabels": {"scrape": "yes"}}),
+        "prometheus-namespace",
+        "kubectl label namespace open-telemetry --overwrite 'scrape=yes'",
+    );
+}
+
+#[test]
+fn a_port_that_the_pods_do_not_name_is_named() {
+    check_pods(
+        |it| {
+            let container = &mut it.agents[0].controller.spec.template.spec.containers[0];
+            container.ports.retain(|port| port.name != "metrics");
+            seen(&mut it.services)[0].spec.ports.retain(|port| port.name != "metrics");
+        },
+        "prometheus-port",
+        "kubectl --namespace=open-telemetry patch daemonset/otel-agent --patch='{\"spec\":{\"template\":{\"spec\":{\"containers\":\
+         [{\"name\":\"otel-agent\",\"ports\":[{\"name\":\"metrics\",\"containerPort\":8888,\"protocol\":\"TCP\"}]}]}}}}'",
+    );
+}
+
+#[test]
+fn ports_are_asked_for_by_number_and_past_the_service_too() {
+    for endpoint in [json!({"targetPort": "metrics"}), json!({"targetPort": 8888}), json!({})] {
+        let mut snapshot = scraped();
+        monitors(&mut snapshot)[0].spec["endpoints"] = json!([endpoint]);
+        assert_eq!(find(&snapshot), [], "{endpoint}");
+    }
+    for endpoint in [json!({"targetPort": "metrics"}), json!({"targetPort": 8888}), json!({"portNumber": 8888})] {
+        let mut snapshot = scraped_by_pods();
+        pod_monitors(&mut snapshot)[0].spec["podMetricsEndpoints"] = json!([endpoint]);
+        assert_eq!(find(&snapshot), [], "{endpoint}");
+    }
+    let wrong = json!([{"targetPort": "http-metrics"}]);
+    check(
+        |it| monitors(it)[0].spec["endpoints"] = wrong.clone(),
+        "prometheus-port",
+        "kubectl --namespace=open-telemetry patch servicemonitor/otel-agent --type=merge \
+         --patch='{\"spec\":{\"endpoints\":[{\"port\":\"metrics\"}]}}'",
+    );
+}
+
+#[test]
+fn without_a_service_port_a_pod_monitor_is_made() {
+    let mut snapshot = scraped_by_pods();
+    pod_monitors(&mut snapshot).clear();
+    seen(&mut snapshot.services)[0].spec.ports.retain(|port| port.name != "metrics");
     prometheus(&mut snapshot)["podMonitorSelector"] = json!({"matchLabels": {"a": "b"}});
-    assert_eq!(ids(&find(&snapshot)), ["prometheus-labels"]);
+    let found = find(&snapshot);
+    assert_eq!(ids(&found), ["prometheus-no-monitor"]);
+    let command = found[0].remedy[0].command.as_deref().unwrap();
+    for part in ["\"PodMonitor\"", "\"labels\":{\"a\":\"b\"}", "\"podMetricsEndpoints\":[{\"port\":\"metrics\"}]"] {
+        assert!(command.contains(part), "{part}: {command}");
+    }
+}
+
+#[test]
+fn the_monitor_of_another_agent_is_not_misdirected() {
+    let mut snapshot = scraped_by_pods();
+    let mut gateway = snapshot.agents[0].clone();
+    gateway.controller.metadata.name = "otel-agent-gateway".to_owned();
+    gateway.controller.spec.template.metadata.labels = [("app".to_owned(), "gateway".to_owned())].into();
+    gateway.pods = Seen::Known(Vec::new());
+    let spec = json!({"selector": {"matchLabels": {"app": "gateway"}}, "podMetricsEndpoints": [{"port": "metrics"}]});
+    snapshot.agents.push(gateway);
+    pod_monitors(&mut snapshot).push(custom("open-telemetry", "otel-agent-gateway", &json!({}), &spec));
+    let about: Vec<Finding> = find(&snapshot).into_iter().filter(|one| one.id.starts_with("prometheus")).collect();
+    assert_eq!(about, []);
 }
 
 #[test]

@@ -1,4 +1,4 @@
 """`otel-agent doctor` on a real control plane: each fault is made, found, and mended by the very command that was printed."""
 
-from . import (applications, associations, create, inside, memory, nodes, pods, prometheus, quiet, refusals, rights,  # noqa: F401
+from . import (applications, associations, backends, create, inside, memory, nodes, pods, prometheus, quiet, refusals, rights,  # noqa: F401
                rollout, service)

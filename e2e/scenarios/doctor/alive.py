@@ -95,6 +95,20 @@ class Alive:
             taken += answer.status == 200
         return taken
 
+    def address(self) -> str:
+        """Of an application's pod: what says that it is of there is found."""
+        return self.world.plane.api.items("Pod", self.world.namespace, labelSelector="app=shop")[0]["status"]["podIP"]
+
+    def write(self, text: str) -> None:
+        """Another configuration into the ConfigMap; agents that run keep theirs."""
+        self.world.plane.api.patch("ConfigMap", NAME, {"data": {"agent.yaml": text}}, self.world.namespace)
+
+    def restart(self) -> None:
+        """New agents, with what is in the ConfigMap."""
+        before = set(self.programs)
+        self.world.plane.kubectl("rollout", "restart", f"daemonset/{NAME}", f"--namespace={self.world.namespace}")
+        self.replaced(before)
+
     def replaced(self, before: set[str]) -> None:
         """Waits until a rollout has made other pods than these, and lets them live."""
         def done() -> bool:

@@ -1,6 +1,7 @@
 """What running agents say of themselves: the fault is made for a real process, found, and gone when it is mended."""
 
 import datetime
+import subprocess
 import time
 
 from harness import ports
@@ -79,7 +80,7 @@ def config_not_loaded(run: Run) -> None:
     """The ConfigMap is changed: the command that is printed brings the change to the agents."""
     it = alive.start(run)
     it.world.finds_nothing()
-    _write(it, CONFIG + "# a change\n")
+    it.write(CONFIG + "# a change\n")
     found = it.world.finds("config-not-loaded")
     assert "the ConfigMap has" in found["evidence"][0], found
     before = set(it.programs)
@@ -92,15 +93,11 @@ def config_not_loaded(run: Run) -> None:
 def config_invalid(run: Run) -> None:
     """Every error is told with its line; the ConfigMap as it was, it is over."""
     it = alive.start(run)
-    _write(it, CONFIG.replace("exporters: [otlp]}", "exporters: [otpl]}").replace("queue_size: 200", "queue_size: -1"))
+    it.write(CONFIG.replace("exporters: [otlp]}", "exporters: [otpl]}").replace("queue_size: 200", "queue_size: -1"))
     found = it.world.finds("config-invalid")
     assert len(found["evidence"]) >= 2 and all("line " in line for line in found["evidence"][:2]), found
-    _write(it, CONFIG)
+    it.write(CONFIG)
     it.world.finds_nothing()
-
-
-def _write(it: alive.Alive, text: str) -> None:
-    it.world.plane.api.patch("ConfigMap", NAME, {"data": {"agent.yaml": text}}, it.world.namespace)
 
 
 @scenario("doctor/attributes-rights", SECONDS)
@@ -141,9 +138,9 @@ def attributes_configuration(run: Run) -> None:
             (batched.replace("k8s_attributes]", "batch, k8s_attributes]"), "attributes-order"),
             (CONFIG + "    logs: {receivers: [otlp], exporters: [otlp]}\n", "attributes-pipeline"),
             (CONFIG.replace("host: 0.0.0.0", "host: localhost"), "prometheus-loopback")):
-        _write(it, text)
+        it.write(text)
         it.world.finds(identity)
-    _write(it, CONFIG)
+    it.write(CONFIG)
     it.world.finds_nothing()
 
 
@@ -165,5 +162,28 @@ def clock_skew(run: Run) -> None:
     assert found["subject"] == f"node {node}" and found["severity"] == "error", found
     by_agent, by_lease = found["evidence"]
     assert "ahead of the API server by the lease" in by_lease and float(by_agent.split()[0]) < 3, found
+    _set_clock(it, node, found)
     renew(0)
     it.world.finds_nothing()
+
+
+def _set_clock(it: alive.Alive, node: str, found: dict) -> None:
+    """The command makes a pod that may do on its node what it is to do; there is no node here on which it would happen."""
+    query = {"labelSelector": "app.kubernetes.io/managed-by=kubectl-debug"}
+
+    def debuggers() -> list[dict]:
+        return [pod for pod in it.world.plane.api.items("Pod", "default", **query) if pod["spec"].get("nodeName") == node]
+
+    it.world.mend(found)
+    [pod] = debuggers()
+    it.run.stack.callback(lambda: [it.world.plane.api.delete("Pod", one["metadata"]["name"], "default", grace_seconds=0) for one in debuggers()])
+    [container], [volume] = pod["spec"]["containers"], pod["spec"]["volumes"]
+    assert container["securityContext"]["privileged"] and pod["spec"]["hostPID"] and volume["hostPath"]["path"] == "/", pod
+    chroot, root, shell, option, command = container["command"] if "command" in container else container["args"]
+    assert (chroot, root, shell, option) == ("chroot", "/host", "sh", "-c"), container
+    syntax = subprocess.run(["sh", "-n", "-c", command], capture_output=True, text=True)
+    assert syntax.returncode == 0 and "chronyc makestep" in command, syntax
+    until(lambda: debuggers()[0]["status"].get("phase") == "Running", "kwok runs it", 30 * PATIENCE)
+    it.world.plane.api.patch_status("Pod", pod["metadata"]["name"], {"phase": "Succeeded"}, "default")
+    it.world.mend(found, 1)
+    until(lambda: not debuggers(), "the pod is taken away", 30 * PATIENCE)

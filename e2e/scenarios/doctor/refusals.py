@@ -7,14 +7,14 @@ from typing import Iterator
 
 import grpc
 
-from harness import otlp, raw
+from harness import generate, otlp, raw
 from harness.backend import OK, UNAVAILABLE, Answer, Backend
 from harness.kubernetes.plane import PATIENCE
 from harness.runner import Run, scenario
 from harness.waiting import until
 
 from . import alive
-from .alive import CONFIG, NAME
+from .alive import CONFIG
 
 SECONDS = 180
 
@@ -63,13 +63,36 @@ def receiver_refusing(run: Run) -> None:
     until(lambda: not {"receiver-refusing", "exporter-queue"} & it.world.doctor().ids, "it is taken again", 60 * PATIENCE)
 
 
+@scenario("doctor/limiter-refusing", SECONDS)
+def limiter_refusing(run: Run) -> None:
+    """A backend that takes nothing, and little memory: told as it happens, and afterwards as what has been; new agents count anew."""
+    answers = [UNAVAILABLE]
+    backend = run.open(Backend(lambda _: answers[0]))
+    config = CONFIG.replace("limit_percentage: 75, spike_limit_percentage: 20", "limit_mib: 64, spike_limit_mib: 12")
+    it = alive.start(run, backend_port=backend.grpc_port, config=config.replace("queue_size: 200", "queue_size: 1000000"))
+    body = generate.request("traces", 0, 100, {"k8s.pod.ip": it.address()}, filler="x" * 10_000).SerializeToString()
+    program = it.any()
+    until(lambda: _post(program, body) != 200, "memory is used up", 60 * PATIENCE)
+    with _all_the_time(lambda: _post(program, body)):
+        found = it.world.finds("receiver-refusing")
+    assert "the memory budget is used up" in found["title"], found
+    answers[0] = OK
+    found = it.world.finds("limiter-refusing")
+    assert found["severity"] == "note" and "requests at the door, none within the last" in found["evidence"][0], found
+    assert "since it started" in found["evidence"][0] and "no longer grow" in found["remedy"][-1]["explanation"], found
+    before = set(it.programs)
+    it.world.mend(found)
+    it.replaced(before)
+    it.world.finds_nothing()
+
+
 @scenario("doctor/exporter-failing", SECONDS)
 def exporter_failing(run: Run) -> None:
     """A backend that answers each attempt with what nobody has a word for: told from the log, and without a log from the figures."""
     answers = [Answer(grpc.StatusCode.ABORTED, 409, "not now")]
     backend = run.open(Backend(lambda _: answers[0]))
     it = alive.start(run, backend_port=backend.grpc_port)
-    address = it.world.plane.api.items("Pod", it.world.namespace, labelSelector="app=shop")[0]["status"]["podIP"]
+    address = it.address()
     assert it.send(it.any(), 3, {"k8s.pod.ip": address}) == 3
     found = it.world.finds("exporter-failing")
     assert "not now" in str(found["evidence"]), found
@@ -93,7 +116,7 @@ def config_refused(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         text = CONFIG.replace("0.0.0.0:${env:HTTP_PORT:-4318}", f"127.0.0.1:{port}")
-        it.world.plane.api.patch("ConfigMap", NAME, {"data": {"agent.yaml": text}}, it.world.namespace)
+        it.write(text)
         program = it.any()
         program.configs[0].write_text(text)  # as the kubelet does
         program.hang_up()

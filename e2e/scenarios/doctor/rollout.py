@@ -2,9 +2,11 @@
 
 import contextlib
 
+from harness.kubernetes.plane import PATIENCE
 from harness.runner import Run, scenario
+from harness.waiting import until
 
-from . import world
+from . import kubelet, world
 
 SECONDS = 120
 
@@ -48,11 +50,51 @@ def misplaced(run: Run) -> None:
     it.install()
     it.wait_for_agents(it.nodes)
     it.finds_nothing()
-    it.plane.kubectl("taint", "node", it.nodes[0], "team=a:NoSchedule")
+    there, [first, second] = it.agents(), it.nodes
+    it.plane.kubectl("taint", "node", first, "team=a:NoSchedule")
     it.node("worker")  # with the next change of anything the controller counts
     found = it.finds("rollout-misplaced")
-    assert found["severity"] == "note" and found["evidence"] == ["numberMisscheduled is 1"], found
-    it.mend(it.finds("node-taint"))
+    told = f"the agent on {first} does not tolerate its taint team=a:NoSchedule"
+    assert found["severity"] == "note" and found["evidence"] == ["numberMisscheduled is 1", told], found
+    assert it.finds("node-taint")["title"] == "1 node has the last agent because of a taint"
+    # what is said is so: the agent stays, and when a rollout has ended it there is no other
+    assert it.agents()[first]["metadata"]["uid"] == there[first]["metadata"]["uid"]
+    it.plane.kubectl("rollout", "restart", f"daemonset/{world.NAME}", f"--namespace={it.namespace}")
+    until(lambda: first not in it.agents() and second in it.agents(), lambda: f"it is ended: {list(it.agents())}", 60 * PATIENCE)
+    found = it.finds("node-taint")
+    assert found["title"] == "1 node has no agent because of a taint", found
+    it.mend(found)
+    it.wait_for_agents(it.nodes)
+    it.finds_nothing(60)
+    it.plane.kubectl("taint", "node", second, "team=b:NoSchedule")
+    it.node("worker")
+    it.mend(it.finds("rollout-misplaced"))
+    it.wait_for_agents(it.nodes)
+    it.finds_nothing(60)
+
+
+@scenario("doctor/rollout-of-a-deployment", SECONDS)
+def deployment(run: Run) -> None:
+    """Kubernetes counts a new pod as up to date before it runs: one that has no image is still seen to hold the old one."""
+    it = world.new(run)
+
+    def behaves(pod: dict) -> dict:
+        if pod["spec"]["containers"][0]["image"].endswith(":0.2.0"):
+            return kubelet.waiting(pod, "ImagePullBackOff", "Back-off: not found")
+        return kubelet.running(pod)
+
+    it.kubelet(run, behaves)
+    gateway = it.daemon_set(by_hand=True)
+    gateway["kind"], gateway["spec"]["replicas"] = "Deployment", 1
+    del gateway["spec"]["updateStrategy"]
+    it.install(daemon_set=gateway, service=it.service(internalTrafficPolicy="Cluster"))
+    status = lambda: it.plane.api.get("Deployment", world.NAME, it.namespace)["status"]  # noqa: E731
+    until(lambda: status().get("readyReplicas") == 1, lambda: str(status()), 30 * PATIENCE)
+    it.finds_nothing()
+    it.plane.kubectl("set", "image", "deployment/otel-agent", "otel-agent=registry.test/otel-agent:0.2.0", f"--namespace={it.namespace}")
+    found = it.finds("rollout-stuck")
+    assert "UP-TO-DATE 1" in found["evidence"][0] and found["title"].endswith("0 of 1 agents are new and ready"), found
+    it.mend(found)
     it.finds_nothing(60)
 
 

@@ -1,6 +1,7 @@
 //! Family `attributes`: why telemetry has no attributes of Kubernetes: rights, configuration, and addresses that hide a pod.
 
 mod misses;
+mod naming;
 mod rights;
 
 pub(super) use rights::grant;

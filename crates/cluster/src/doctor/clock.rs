@@ -55,16 +55,26 @@ fn say(context: &Context<'_>, node: &str, measured: &[(f64, String)]) -> Finding
         .map(|(ahead, _)| *ahead)
         .fold(0.0, |most: f64, one| if one.abs() > most.abs() { one } else { most });
     let severity = if most.abs() >= MUCH { Severity::Error } else { Severity::Warning };
-    let command = format!(
-        "{} debug node/{node} --profile=sysadmin --image=busybox -- chroot /host sh -c \
-         'chronyc makestep || systemctl restart systemd-timesyncd'",
-        context.kubectl
+    let kubectl = &context.kubectl;
+    // In the namespace `default`, since that of the agent may not take privileged pods.
+    let set = format!(
+        "{kubectl} --namespace=default debug node/{node} --profile=sysadmin --image=busybox -- chroot /host sh -c \
+         'chronyc makestep || systemctl restart systemd-timesyncd'"
+    );
+    let clean = format!(
+        "{kubectl} --namespace=default delete pods --selector=app.kubernetes.io/managed-by=kubectl-debug \
+         --field-selector=spec.nodeName={node},status.phase=Succeeded"
     );
     SKEW.found(named("node", &[node]), format!("Its clock is {}", apart(most)))
         .severity(severity)
         .seen_all(measured.iter().map(|(_, how)| how.clone()))
         .because("Its time service does not run, or cannot reach a server.")
-        .mend(command, "Sets the clock at once, where the node uses chrony or systemd-timesyncd.")
+        .mend(
+            set,
+            "Sets the clock at once, where the node uses chrony or systemd-timesyncd, from a privileged pod that it makes there: \
+             it takes the right to do so.",
+        )
+        .mend(clean, "Takes away that pod when it is done.")
         .advise("See why it did not: `chronyc tracking` or `timedatectl timesync-status` on the node.")
 }
 

@@ -5,7 +5,7 @@ mod failure;
 
 use std::collections::BTreeMap;
 
-use super::figures::{Figures, Sums, figures, number, seconds};
+use super::figures::{Figures, Sums, figures, number, seconds, until_mended};
 use super::log::lines;
 use super::words::{brief, list};
 use super::{Context, Family, Finding, Severity};
@@ -225,13 +225,22 @@ fn map_of(agent: &Agent) -> &str {
 fn lost(context: &Context<'_>, agent: &Agent, all: &[Figures<'_>]) -> Vec<Finding> {
     let mut by_exporter: BTreeMap<String, (f64, Vec<String>)> = BTreeMap::new();
     for figures in all {
+        let growth = figures.growth(&[DROPPED], &["exporter", "reason"]);
         for (key, items) in figures.sums(&[DROPPED], &["exporter", "reason"]) {
             let [exporter, reason] = key.as_slice() else { continue };
+            let grown = growth.get(&key).copied().unwrap_or_default();
             // What a processor takes out on purpose is not lost.
             if items > 0.0 && reason != "filtered" {
                 let entry = by_exporter.entry(exporter.clone()).or_default();
                 entry.0 += items;
-                entry.1.push(format!("pod {}: {} items, {}", figures.pod(), number(items), failure::reason(reason)));
+                entry.1.push(format!(
+                    "pod {}: {} items {}{}, {}",
+                    figures.pod(),
+                    number(items),
+                    figures.since(),
+                    figures.lately(grown),
+                    failure::reason(reason)
+                ));
             }
         }
     }
@@ -239,20 +248,22 @@ fn lost(context: &Context<'_>, agent: &Agent, all: &[Figures<'_>]) -> Vec<Findin
     by_exporter
         .into_iter()
         .map(|(exporter, (items, evidence))| {
-            LOST.found(
-                format!("exporter {exporter} of {}", agent.title()),
-                format!("{} items were given up since the agents started", number(items)),
-            )
-            .seen_all(evidence)
-            .because("Each reason says why; the log had a line for each time.")
-            .mend(
-                format!(
-                    "{kubectl} --namespace={} logs {} --all-pods --prefix --tail=-1 | grep 'Dropping data'",
-                    agent.namespace(),
-                    agent.controller.reference()
-                ),
-                "Shows when, and with which error.",
-            )
+            let finding = LOST
+                .found(
+                    format!("exporter {exporter} of {}", agent.title()),
+                    format!("{} items were given up since the agents started", number(items)),
+                )
+                .seen_all(evidence)
+                .because("Each reason says why; the log had a line for each time.")
+                .mend(
+                    format!(
+                        "{kubectl} --namespace={} logs {} --all-pods --prefix --tail=-1 | grep 'Dropping data'",
+                        agent.namespace(),
+                        agent.controller.reference()
+                    ),
+                    "Shows when, and with which error.",
+                );
+            until_mended(finding)
         })
         .collect()
 }
@@ -265,11 +276,12 @@ fn door(context: &Context<'_>, agent: &Agent, all: &[Figures<'_>]) -> Vec<Findin
             let entry = by_reason.entry(key.concat()).or_default();
             entry.0 += grown;
             entry.1.push(format!(
-                "pod {}: {} requests refused within {}, {} since it started",
+                "pod {}: {} requests refused within {}, {} {}",
                 figures.pod(),
                 number(grown),
                 seconds(figures.seconds()),
-                number(totals.get(&key).copied().unwrap_or_default())
+                number(totals.get(&key).copied().unwrap_or_default()),
+                figures.since()
             ));
         }
     }

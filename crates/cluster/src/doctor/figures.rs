@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Finding;
 use crate::snapshot::inside::{Inside, Samples};
 use crate::snapshot::{Agent, Seen};
 
@@ -57,6 +58,23 @@ impl<'a> Figures<'a> {
         self.seconds
     }
 
+    /// `since it started 3 h ago`: from when its counters count.
+    pub(super) fn since(&self) -> String {
+        match self.now.sum("otelcol_process_uptime") {
+            Some(up) => format!("since it started {} ago", seconds(up)),
+            None => "since it started".to_owned(),
+        }
+    }
+
+    /// `, none within the last 4 s`, of what grew so much between the two times; nothing if there is only one.
+    pub(super) fn lately(&self, grown: f64) -> String {
+        match (self.earlier, grown > 0.0) {
+            (None, _) => String::new(),
+            (_, true) => format!(", {} within the last {}", number(grown), seconds(self.seconds)),
+            (_, false) => format!(", none within the last {}", seconds(self.seconds)),
+        }
+    }
+
     /// The pod.
     pub(super) fn pod(&self) -> &'a str {
         &self.inside.pod
@@ -72,6 +90,15 @@ fn sums(samples: &Samples, names: &[&str], labels: &[&str]) -> Sums {
         }
     }
     sums
+}
+
+/// Adds how one sees that a finding is mended which comes from counters, since they never go back.
+pub(super) fn until_mended(finding: Finding) -> Finding {
+    let look = format!("otel-agent doctor --only={}", finding.id);
+    finding.advise(format!(
+        "To see that it is mended: run {look} twice, some minutes apart. It is when the numbers no longer grow. They count from \
+         the start of each agent, and go back to 0 when it starts anew."
+    ))
 }
 
 /// `1234567` as `1 234 567`, without a fraction.
@@ -114,6 +141,11 @@ mod tests {
         let one = figures(&agent).next().unwrap();
         assert_eq!(one.growth(&["x"], &["e"]), [(vec!["1".to_owned()], 4.0)].into());
         assert!((one.seconds() - 4.0).abs() < 1e-9);
+        assert_eq!(
+            (one.since(), one.lately(0.0)),
+            ("since it started 14 s ago".to_owned(), ", none within the last 4 s".to_owned())
+        );
+        assert_eq!(one.lately(7.0), ", 7 within the last 4 s");
     }
 
     #[test]

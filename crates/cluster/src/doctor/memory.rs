@@ -1,11 +1,15 @@
 //! Family `memory`: whether the agent stays within its container's limit, and whether its limiter can see to that.
 
+mod checks;
+
+use super::figures::{Figures, Sums, figures, number, until_mended};
 use super::trouble::{self, Trouble};
 use super::words::{age, count, named};
-use super::{Check, Context, Family, Finding, Limiter, Severity, Understood};
+use super::{Context, Family, Finding, Limiter, Severity, Understood};
 use crate::snapshot::pods::Pod;
 use crate::snapshot::quantity::Quantity;
 use crate::snapshot::{Agent, Snapshot};
+use checks::{LIMIT_MISSING, LIMITER_MISSING, LIMITER_TOO_HIGH, NEAR_LIMIT, OOM_KILLED, REFUSING};
 
 pub(super) const FAMILY: Family = Family {
     name: "memory",
@@ -14,62 +18,19 @@ pub(super) const FAMILY: Family = Family {
     look,
 };
 
-static OOM_KILLED: Check = Check {
-    id: "oom-killed",
-    severity: Severity::Error,
-    means: "The kernel ended the agent because it took more memory than its container may have. What it held in memory is lost.",
-    evidence: "`OOMKilled` as the state or last state of its container, in the last 20 minutes or while it is in a crash loop.",
-    remedy: "A larger limit, with the limiter at three quarters of it; smaller batches if it holds many.",
-};
-
-static LIMITER_TOO_HIGH: Check = Check {
-    id: "limiter-too-high",
-    severity: Severity::Error,
-    means: "The memory limiter is set so high that the kernel ends the agent before the limiter acts.",
-    evidence: "`limit_mib` or `limit_percentage` of the configuration, and the memory limit of the container. At or above it is an \
-               error, above nine tenths of it a warning.",
-    remedy: "The limiter at three quarters of the container's limit, or a larger limit.",
-};
-
-static NEAR_LIMIT: Check = Check {
-    id: "memory-near-limit",
-    severity: Severity::Warning,
-    means: "The agent uses more than nine tenths of its container's memory.",
-    evidence: "Its own metric `otelcol_process_memory_rss`, and the memory limit of the container.",
-    remedy: "A larger limit, or smaller batches.",
-};
-
-static REFUSING: Check = Check {
-    id: "limiter-refusing",
-    severity: Severity::Note,
-    means: "The memory limiter has refused data since the agent started: senders were told to come again. That is its purpose; if it \
-            goes on, memory is short.",
-    evidence: "Its own metrics `otelcol_processor_memory_limiter_refused_…`.",
-    remedy: "A larger limit, or a backend that takes the data faster.",
-};
-
-static LIMITER_MISSING: Check = Check {
-    id: "limiter-missing",
-    severity: Severity::Warning,
-    means: "The configuration has no memory limiter.",
-    evidence: "No `memory_limiter` among the processors.",
-    remedy: "One with percentages, first in each pipeline.",
-};
-
-static LIMIT_MISSING: Check = Check {
-    id: "memory-limit-missing",
-    severity: Severity::Warning,
-    means: "The container has no memory limit: percentages of the limiter are of the whole node, and the node ends the agent among the \
-            first when memory is short.",
-    evidence: "`resources.limits.memory` of the container.",
-    remedy: "A limit.",
-};
-
 /// The limiter is set to this part of the container's limit: what is not counted by it (stacks, code, the allocator) fits beside.
 const GOOD: u64 = 75;
 /// Above this part it may come too late.
 const HIGH: u64 = 90;
 const MIB: u64 = 1 << 20;
+/// By the limiter as a processor, in items.
+const REFUSED_ITEMS: [&str; 3] = [
+    "otelcol_processor_memory_limiter_refused_spans",
+    "otelcol_processor_memory_limiter_refused_metric_points",
+    "otelcol_processor_memory_limiter_refused_log_records",
+];
+/// Before a body is read, in requests.
+const REFUSED_REQUESTS: [&str; 1] = ["otel_agent_receiver_refused_requests"];
 
 fn look(snapshot: &Snapshot, context: &Context<'_>) -> Vec<Finding> {
     let agents = snapshot.agents.iter();
@@ -292,31 +253,46 @@ fn near_limit(it: &Seeing<'_>) -> Option<Finding> {
 }
 
 fn refusing(it: &Seeing<'_>) -> Option<Finding> {
-    let refused = it.agent.inside.iter().filter_map(|inside| {
-        let samples = inside.metrics.as_ref()?.some()?;
-        let signals = ["spans", "metric_points", "log_records"];
-        let refused: f64 = signals
-            .iter()
-            .filter_map(|one| samples.sum(&format!("otelcol_processor_memory_limiter_refused_{one}")))
-            .sum();
-        (refused > 0.0).then_some((inside.pod.as_str(), refused))
-    });
-    let refused: Vec<(&str, f64)> = refused.collect();
+    let refused: Vec<(&str, String)> = figures(it.agent).filter_map(|one| Some((one.pod(), refused(&one)?))).collect();
     if refused.is_empty() {
         return None;
     }
     let names: Vec<&str> = refused.iter().map(|(pod, _)| *pod).collect();
     let finding = REFUSING
-        .found(named("pod", &names), format!("the memory limiter of {} has refused data", count(names.len(), "agent")))
-        .seen_all(refused.iter().take(4).map(|(pod, items)| format!("{pod}: {items} items since it started")))
+        .found(named("pod", &names), format!("{} refused data for want of memory", count(names.len(), "agent")))
+        .seen_all(refused.iter().take(4).map(|(_, told)| told.clone()))
         .because("Memory was short for a while: more came than was sent on. Senders were told to come again, nothing of it was lost here.");
-    Some(match it.limit {
+    let finding = match it.limit {
         Some(limit) => finding.mend(
             it.set_limit(limit * 2),
             format!("If it goes on: twice the memory.{}", limiter_advice(it, limit * 2)),
         ),
         None => finding,
-    })
+    };
+    Some(until_mended(finding))
+}
+
+/// What one agent has refused for want of memory; none if it refuses at the door just now, which is a finding of its own.
+fn refused(figures: &Figures<'_>) -> Option<String> {
+    let (items, requests) =
+        (figures.sums(&REFUSED_ITEMS, &[]), for_memory(&figures.sums(&REFUSED_REQUESTS, &["reason"])));
+    let grown = |sums: &Sums| sums.values().sum::<f64>();
+    let (items, more_items) = (grown(&items), grown(&figures.growth(&REFUSED_ITEMS, &[])));
+    let more_requests = for_memory(&figures.growth(&REFUSED_REQUESTS, &["reason"]));
+    if more_requests > 0.0 || items + requests <= 0.0 {
+        return None;
+    }
+    let said = |number_of: f64, more: f64, what: &str| {
+        (number_of > 0.0).then(|| format!("{} {what}{}", number(number_of), figures.lately(more)))
+    };
+    let told = [said(requests, more_requests, "requests at the door"), said(items, more_items, "items in a pipeline")];
+    let told: Vec<String> = told.into_iter().flatten().collect();
+    Some(format!("{}, {}: {}", figures.pod(), figures.since(), told.join("; ")))
+}
+
+/// Of requests by reason, those that memory was short for.
+fn for_memory(by_reason: &Sums) -> f64 {
+    by_reason.get(&vec!["memory".to_owned()]).copied().unwrap_or_default()
 }
 
 fn limiter_missing(it: &Seeing<'_>) -> Option<Finding> {

@@ -193,6 +193,8 @@ pub struct Understood {
     pub pipelines: Vec<Pipeline>,
     /// The `k8s_attributes` processors that only pass the sender's address on, by id.
     pub passthrough: Vec<String>,
+    /// The `k8s_attributes` processors that do not find pods by `k8s.pod.uid`.
+    pub not_by_uid: Vec<NotByUid>,
     /// What is to be fetched from other pods, and listens on loopback.
     pub loopback: Vec<Listener>,
     /// What the memory limiter is set to, if there is one.
@@ -212,6 +214,15 @@ pub struct Pipeline {
     pub receivers: Vec<String>,
     /// In the order in which data passes.
     pub processors: Vec<String>,
+}
+
+/// A `k8s_attributes` processor that does not find pods by the attribute `k8s.pod.uid` alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotByUid {
+    /// Its id.
+    pub processor: String,
+    /// Whether it has a `pod_association` of its own.
+    pub is_listed: bool,
 }
 
 /// Something that listens.

@@ -17,6 +17,27 @@ const TOLERATED_ALWAYS: [(&str, &str); 7] = [
     ("node.kubernetes.io/unschedulable", "NoSchedule"),
 ];
 
+/// Taints of nodes that are just taken away or just made: what is done to them passes, whether an agent is there or not.
+const PASSING: [&str; 9] = [
+    "ToBeDeletedByClusterAutoscaler",
+    "karpenter.sh/disrupted",
+    "karpenter.sh/disruption",
+    "karpenter.sh/unregistered",
+    "node.cloudprovider.kubernetes.io/shutdown",
+    "node.cloudprovider.kubernetes.io/uninitialized",
+    "node.kubernetes.io/out-of-service",
+    "aws-node-termination-handler/",
+    "node.cilium.io/agent-not-ready",
+];
+
+/// Whether a taint is one that comes and goes with its node.
+pub(super) fn passes(taint: &Taint) -> bool {
+    PASSING.iter().any(|known| match known.strip_suffix('/') {
+        Some(_) => taint.key.starts_with(known),
+        None => taint.key == *known,
+    })
+}
+
 /// Why there is to be no pod.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Excluded {

@@ -1,13 +1,18 @@
 //! Family `rollout`: whether the newest agent has come to every node, and if not, what holds it up.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
+use super::nodes::left_out;
+use super::placement::{passes, taint_text};
 use super::pods::{WITHOUT_SURGE, without_surge};
 use super::seeing::{Seeing, at_each_agent};
 use super::trouble::{self, Trouble};
 use super::words::{age, count, list, older};
 use super::{Check, Context, Family, Finding, Severity};
 use crate::snapshot::meta::condition;
+use crate::snapshot::nodes::Taint;
 use crate::snapshot::pods::Pod;
 use crate::snapshot::{Agent, Snapshot};
 
@@ -22,8 +27,8 @@ static STUCK: Check = Check {
     id: "rollout-stuck",
     severity: Severity::Error,
     means: "A rollout does not go on: a new agent is in trouble, and Kubernetes waits for it before it replaces the others.",
-    evidence: "UP-TO-DATE below DESIRED, or AVAILABLE below DESIRED, with new pods in trouble; `ProgressDeadlineExceeded` of a \
-               Deployment.",
+    evidence: "UP-TO-DATE below DESIRED with new pods in trouble, or a new pod in trouble beside an old one; \
+               `ProgressDeadlineExceeded` of a Deployment.",
     remedy: "Mend what the new pods suffer from, which is a finding of its own, or go back.",
 };
 
@@ -46,9 +51,10 @@ static NOT_OBSERVED: Check = Check {
 static MISPLACED: Check = Check {
     id: "rollout-misplaced",
     severity: Severity::Note,
-    means: "Agents run on nodes where none is to run any more; Kubernetes takes them away.",
-    evidence: "`status.numberMisscheduled` of the DaemonSet.",
-    remedy: "Nothing, unless it lasts.",
+    means: "Agents run on nodes where none is to run any more. Kubernetes takes them away, or, where it is a taint with `NoSchedule` \
+            that came after them, leaves them there until their pods end.",
+    evidence: "`status.numberMisscheduled` of the DaemonSet; the taints of the nodes with agents.",
+    remedy: "The toleration if there is such a taint; else nothing, unless it lasts.",
 };
 
 static SLOW: Check = Check {
@@ -75,9 +81,9 @@ impl Seeing<'_> {
         self.agent.controller.reference()
     }
 
-    /// The pods of the newest revision: those that are labelled as the newest pod is. It takes two revisions to tell.
-    fn newest(&self) -> Vec<&Pod> {
-        let pods = || self.agent.pods.items().iter().filter(|pod| !pod.is_ending());
+    /// The pods of the newest revision, which are labelled as the newest pod is, and those of others. It takes two revisions to tell.
+    fn revisions(&self) -> (Vec<&Pod>, Vec<&Pod>) {
+        let pods = || self.agent.pods.items().iter().filter(|pod| !pod.is_ending() && !pod.is_over());
         let revision = |pod: &Pod| {
             let labels = &pod.metadata.labels;
             labels.get("controller-revision-hash").or(labels.get("pod-template-hash")).cloned()
@@ -85,30 +91,36 @@ impl Seeing<'_> {
         // Times have whole seconds, in which two revisions may be made; DaemonSets number theirs.
         let number = |pod: &Pod| pod.metadata.labels.get("pod-template-generation")?.parse::<u64>().ok();
         let newest = pods().max_by_key(|pod| (number(pod), pod.metadata.creation_timestamp)).and_then(revision);
-        pods().filter(|pod| newest.is_some() && revision(pod) == newest).collect()
+        pods().filter(|_| newest.is_some()).partition(|pod| revision(pod) == newest)
     }
+}
+
+/// Whether one of the new pods in trouble is there beside an old one, which waits for it. Kubernetes counts a new pod of a Deployment
+/// as UP-TO-DATE as soon as it is made, so that its numbers alone do not tell.
+fn holds_up(agent: &Agent, troubled: &[(&Pod, Trouble<'_>)], old: &[&Pod]) -> bool {
+    let by_node = agent.controller.is_daemon_set();
+    troubled.iter().any(|(new, _)| old.iter().any(|old| !by_node || (new.node().is_some() && new.node() == old.node())))
 }
 
 fn stuck(it: &Seeing<'_>) -> Option<Finding> {
     let numbers = it.agent.controller.numbers();
-    let behind = numbers.up_to_date < numbers.desired;
     let exceeded = condition(&it.agent.controller.status.conditions, "Progressing")
         .filter(|progressing| progressing.status == "False" && progressing.reason == "ProgressDeadlineExceeded");
-    if !behind && exceeded.is_none() {
-        return None;
-    }
-    let new = it.newest();
+    let (new, old) = it.revisions();
     let troubled: Vec<(&Pod, Trouble<'_>)> =
         new.iter().filter_map(|pod| Some((*pod, trouble::of(it.agent, pod, it.snapshot.taken)?))).collect();
     // Without a pod of the new kind in trouble it goes on, or none can be made at all, which is told elsewhere.
-    if troubled.is_empty() && exceeded.is_none() {
+    let behind = numbers.up_to_date < numbers.desired && !troubled.is_empty();
+    if !behind && !holds_up(it.agent, &troubled, &old) && exceeded.is_none() {
         return None;
     }
+    let done =
+        if new.is_empty() { numbers.up_to_date as usize } else { new.iter().filter(|pod| pod.is_ready()).count() };
     let names: Vec<&str> = troubled.iter().map(|(pod, _)| pod.name()).collect();
     let mut finding = STUCK
         .found(
             it.agent.title(),
-            format!("the rollout stands still: {} of {} agents are up to date", numbers.up_to_date, numbers.desired),
+            format!("the rollout stands still: {done} of {} agents are new and ready", numbers.desired),
         )
         .seen(format!(
             "DESIRED {}, CURRENT {}, READY {}, UP-TO-DATE {}, AVAILABLE {}",
@@ -194,13 +206,42 @@ fn not_observed(it: &Seeing<'_>) -> Option<Finding> {
 
 fn misplaced(it: &Seeing<'_>) -> Option<Finding> {
     let number = it.agent.controller.status.number_misscheduled;
-    (number > 0).then(|| {
-        MISPLACED
-            .found(it.agent.title(), format!("{} where none is to be", count(number as usize, "agent")))
-            .seen(format!("numberMisscheduled is {number}"))
-            .because("Its node selector, affinity or tolerations, or the labels or taints of nodes have changed.")
-            .advise("Kubernetes takes them away; look again if it lasts.")
-    })
+    if number == 0 {
+        return None;
+    }
+    let finding = MISPLACED
+        .found(it.agent.title(), format!("{} where none is to be", count(number as usize, "agent")))
+        .seen(format!("numberMisscheduled is {number}"));
+    let (passing, tainted): (Vec<_>, Vec<_>) = left_out::with_last_agents(it.agent, it.snapshot.nodes.items())
+        .into_iter()
+        .partition(|(_, taints)| taints.iter().any(passes));
+    if tainted.is_empty() && number as usize <= passing.len() {
+        return None;
+    }
+    if tainted.is_empty() {
+        return Some(
+            finding
+                .because("Its node selector, affinity or tolerations, or the labels or taints of nodes have changed.")
+                .advise("Kubernetes takes them away; look again if it lasts."),
+        );
+    }
+    let told = tainted.iter().take(3).map(|(node, taints)| {
+        let taints: Vec<String> = taints.iter().map(taint_text).collect();
+        format!("the agent on {node} does not tolerate its taint {}", taints.join(", "))
+    });
+    let taints: BTreeSet<Taint> = tainted.iter().flat_map(|(_, taints)| taints.clone()).collect();
+    let taints: Vec<Taint> = taints.into_iter().collect();
+    Some(left_out::tolerate(
+        it.context,
+        it.agent,
+        &taints,
+        finding
+            .seen_all(told)
+            .because(
+                "These agents were there before the taint, and NoSchedule ends nothing that runs: they stay until their pods end, \
+                 and no others come.",
+            ),
+    ))
 }
 
 fn slow(it: &Seeing<'_>) -> Option<Finding> {
@@ -221,98 +262,4 @@ fn slow(it: &Seeing<'_>) -> Option<Finding> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::doctor::played::{agent_pod, ago, change_pod, find, healthy, ids, parsed, seen};
-
-    fn rolling(snapshot: &mut Snapshot, up_to_date: u32) {
-        snapshot.agents[0].controller.status.updated_number_scheduled = up_to_date;
-        for node in ["n1", "n2"] {
-            change_pod(snapshot, node, |pod| {
-                pod.metadata.labels.insert("controller-revision-hash".to_owned(), "old".to_owned());
-            });
-        }
-        let mut new = agent_pod("n1");
-        new.metadata.name = "otel-agent-new".to_owned();
-        new.metadata.creation_timestamp = Some(ago(300).parse().unwrap());
-        seen(&mut snapshot.agents[0].pods).push(new);
-    }
-
-    fn waiting(snapshot: &mut Snapshot, reason: &str) {
-        let new = seen(&mut snapshot.agents[0].pods).last_mut().unwrap();
-        new.status.conditions.clear();
-        new.status.container_statuses[0].state = parsed(json!({"waiting": {"reason": reason}}));
-    }
-
-    #[test]
-    fn a_rollout_that_goes_on_is_no_finding() {
-        let mut snapshot = healthy();
-        rolling(&mut snapshot, 1);
-        assert_eq!(find(&snapshot), []);
-    }
-
-    #[test]
-    fn a_new_agent_in_trouble_holds_it_up() {
-        let mut snapshot = healthy();
-        rolling(&mut snapshot, 1);
-        waiting(&mut snapshot, "ImagePullBackOff");
-        let findings = find(&snapshot);
-        assert_eq!(ids(&findings), ["image-pull", "rollout-stuck"]);
-        assert_eq!(findings[1].title, "the rollout stands still: 1 of 2 agents are up to date");
-        let command = findings[1].remedy[0].command.as_deref();
-        assert_eq!(command, Some("kubectl --namespace=open-telemetry rollout undo daemonset/otel-agent"));
-    }
-
-    #[test]
-    fn a_surge_that_does_not_fit_is_told_as_such() {
-        let mut snapshot = healthy();
-        rolling(&mut snapshot, 1);
-        let full = parsed(json!({"cpu": "1100m", "memory": "8Gi", "pods": "110"}));
-        seen(&mut snapshot.nodes)[0].status.allocatable = full;
-        let new = seen(&mut snapshot.agents[0].pods).last_mut().unwrap();
-        new.spec.node_name = String::new();
-        new.spec.affinity =
-            parsed(json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms":
-            [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}]}}}));
-        new.status = parsed(json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False",
-            "reason": "Unschedulable", "message": "0/2 nodes are available: 1 Insufficient cpu."}]}));
-        let findings = find(&snapshot);
-        assert_eq!(ids(&findings), ["no-room", "rollout-stuck"]);
-        assert_eq!(findings[0].evidence[0], "node n1 has 0 cpu left of 1100m, the agent requests 100m");
-        assert!(
-            findings[0].remedy[0].command.as_deref().unwrap().contains("\"maxSurge\":0"),
-            "{:?}",
-            findings[0].remedy
-        );
-        assert!(findings[1].remedy[1].command.as_deref().unwrap().contains("\"maxSurge\":0"));
-    }
-
-    #[test]
-    fn other_states_of_a_rollout() {
-        let mut snapshot = healthy();
-        let controller = &mut snapshot.agents[0].controller;
-        controller.spec.update_strategy = parsed(json!({"type": "OnDelete"}));
-        controller.status.updated_number_scheduled = 0;
-        assert_eq!(ids(&find(&snapshot)), ["rollout-by-hand"]);
-
-        let mut snapshot = healthy();
-        snapshot.agents[0].controller.metadata.generation = 2;
-        assert_eq!(ids(&find(&snapshot)), ["rollout-not-observed"]);
-
-        let mut snapshot = healthy();
-        let controller = &mut snapshot.agents[0].controller;
-        let status = &mut controller.status;
-        for number in [
-            &mut status.desired_number_scheduled,
-            &mut status.current_number_scheduled,
-            &mut status.number_ready,
-            &mut status.updated_number_scheduled,
-            &mut status.number_available,
-        ] {
-            *number = 400;
-        }
-        controller.spec.update_strategy =
-            parsed(json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}));
-        assert_eq!(ids(&find(&snapshot)), ["rollout-slow"]);
-    }
-}
+mod tests;

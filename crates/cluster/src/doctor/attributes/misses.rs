@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::doctor::applications::{is_agent, leads_to};
-use crate::doctor::figures::{figures, number};
+use super::naming::named_by_senders;
+use crate::doctor::applications::leads_to;
+use crate::doctor::figures::{Sums, figures, number, seconds, until_mended};
 use crate::doctor::log::lines;
 use crate::doctor::words::list;
 use crate::doctor::{Check, Context, Finding, Severity};
@@ -64,6 +65,8 @@ const SMALL: f64 = 0.01;
 struct Missed {
     evidence: Vec<String>,
     nodes: Vec<String>,
+    /// Nothing speaks for its being over.
+    goes_on: bool,
 }
 
 /// The check that a reason of the agent belongs to; none for what passes by itself.
@@ -79,11 +82,17 @@ fn check_of(reason: &str) -> Option<&'static Check> {
     }
 }
 
+/// So many misses would have been expected between two looks at the share that was counted before: none is no accident then.
+const EXPECTED: f64 = 10.0;
+
 pub(super) fn look(snapshot: &Snapshot, context: &Context<'_>, agent: &Agent) -> Vec<Finding> {
+    const REASON: [&str; 1] = ["otel_agent_k8s_association_misses"];
+    const LOOKED: [&str; 1] = ["otelcol_k8s_pod_association"];
     let mut missed: BTreeMap<&str, (&'static Check, Missed)> = BTreeMap::new();
     for figures in figures(agent) {
-        let looked: f64 = figures.sums(&["otelcol_k8s_pod_association"], &["status"]).values().sum();
-        let by_reason = figures.sums(&["otel_agent_k8s_association_misses"], &["reason"]);
+        let total = |sums: Sums| sums.values().sum::<f64>();
+        let (looked, lately) = (total(figures.sums(&LOOKED, &["status"])), total(figures.growth(&LOOKED, &["status"])));
+        let (by_reason, growth) = (figures.sums(&REASON, &["reason"]), figures.growth(&REASON, &["reason"]));
         let all_missed: f64 = by_reason.values().sum();
         for (key, misses) in by_reason {
             let reason = key.concat();
@@ -96,12 +105,21 @@ pub(super) fn look(snapshot: &Snapshot, context: &Context<'_>, agent: &Agent) ->
             let node = pod.and_then(|pod| pod.node()).unwrap_or_default();
             let entry = &mut missed.entry(check.id).or_insert_with(|| (check, Missed::default())).1;
             entry.nodes.push(node.to_owned());
+            let grown = growth.get(&key).copied().unwrap_or_default();
+            let now = match lately > 0.0 {
+                true => {
+                    format!(", {} of {} within the last {}", number(grown), number(lately), seconds(figures.seconds()))
+                }
+                false => String::new(),
+            };
+            entry.goes_on |= grown > 0.0 || misses / of * lately < EXPECTED;
             entry.evidence.push(format!(
-                "pod {} on node {node}: {} of {} resources ({:.0} %) for reason `{reason}`",
+                "pod {} on node {node}: {} of {} resources ({:.0} %) for reason `{reason}` {}{now}",
                 figures.pod(),
                 number(misses),
                 number(of),
-                misses / of * 100.0
+                misses / of * 100.0,
+                figures.since()
             ));
             let said = lines(figures.inside)
                 .filter(|line| line.text.starts_with("Telemetry from") && line.field("reason") == reason);
@@ -122,16 +140,20 @@ fn explain(
     nodes.sort();
     nodes.dedup();
     let title = format!("Telemetry on {} has no pod: {}", list(&nodes), short(check));
-    let finding = check.found(agent.title(), title).seen_all(missed.evidence);
-    match check.id {
+    let mut finding = check.found(agent.title(), title).seen_all(missed.evidence);
+    if !missed.goes_on {
+        finding = finding.severity(Severity::Note).seen("while looking there was none: it seems to be over");
+    }
+    let finding = match check.id {
         id if id == HIDDEN.id => hidden(snapshot, context, agent, finding),
         id if id == MESH.id => mesh(context, agent, finding),
-        id if id == HOST_NETWORK.id => host_network(snapshot, context, &nodes, finding),
+        id if id == HOST_NETWORK.id => host_network(snapshot, context, agent, &nodes, finding),
         id if id == OTHER_NODE.id => other_node(snapshot, context, agent, finding),
         _ => finding
             .because("A sender sets k8s.pod.uid or k8s.pod.ip to something that is not here, or sends through something that hides it.")
             .advise("See processors::k8s_attributes::pod_association; what a gateway passes on needs k8s.pod.uid of the sender."),
-    }
+    };
+    until_mended(finding)
 }
 
 fn short(check: &Check) -> &'static str {
@@ -159,7 +181,7 @@ fn hidden(snapshot: &Snapshot, context: &Context<'_>, agent: &Agent, finding: Fi
             "What is sent to a host port is given the node's address by many network plugins, so that all pods look alike.",
         ),
     };
-    named_by_senders(snapshot, context, finding, |_| true)
+    named_by_senders(snapshot, context, agent, finding, |_| true)
 }
 
 fn mesh(context: &Context<'_>, agent: &Agent, finding: Finding) -> Finding {
@@ -187,7 +209,13 @@ fn mesh(context: &Context<'_>, agent: &Agent, finding: Finding) -> Finding {
         )
 }
 
-fn host_network(snapshot: &Snapshot, context: &Context<'_>, nodes: &[String], finding: Finding) -> Finding {
+fn host_network(
+    snapshot: &Snapshot,
+    context: &Context<'_>,
+    agent: &Agent,
+    nodes: &[String],
+    finding: Finding,
+) -> Finding {
     let on = |controller: &Controller| controller.spec.template.spec.host_network;
     let pods = snapshot
         .pods
@@ -200,7 +228,7 @@ fn host_network(snapshot: &Snapshot, context: &Context<'_>, nodes: &[String], fi
         false => finding.seen(format!("on the host's network there: {}", list(&names))),
     };
     let finding = finding.because("Pods on the host's network have no address of their own to be known by.");
-    named_by_senders(snapshot, context, finding, on)
+    named_by_senders(snapshot, context, agent, finding, on)
 }
 
 fn other_node(snapshot: &Snapshot, context: &Context<'_>, agent: &Agent, finding: Finding) -> Finding {
@@ -228,49 +256,4 @@ fn other_node(snapshot: &Snapshot, context: &Context<'_>, agent: &Agent, finding
             )
             .advise("Send to the Service of the agent; let a gateway pass k8s.pod.uid or k8s.pod.ip on."),
     }
-}
-
-/// Commands that let applications name their own pod.
-fn named_by_senders(
-    snapshot: &Snapshot,
-    context: &Context<'_>,
-    mut finding: Finding,
-    concerned: impl Fn(&Controller) -> bool,
-) -> Finding {
-    /// Of more only the first; the shape of the command is clear by then.
-    const SHOWN: usize = 5;
-    let controllers = snapshot.daemon_sets.items().iter().chain(snapshot.deployments.items());
-    let controllers = controllers.chain(snapshot.stateful_sets.items()).filter(|controller| concerned(controller));
-    let mut shown = 0;
-    for controller in controllers.filter(|controller| !is_agent(snapshot, controller)) {
-        for container in &controller.spec.template.spec.containers {
-            let sends = container.env.iter().any(|variable| variable.name.starts_with("OTEL_EXPORTER_OTLP"));
-            let named = container.env.iter().find(|variable| variable.name == "OTEL_RESOURCE_ATTRIBUTES");
-            if !sends || named.is_some_and(|one| one.value.contains("k8s.pod.uid")) || shown == SHOWN {
-                continue;
-            }
-            shown += 1;
-            let before = named.map(|one| format!("{},", one.value)).filter(|value| value.len() > 1).unwrap_or_default();
-            let env = json!([
-                {"name": "K8S_POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
-                {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": format!("{before}k8s.pod.uid=$(K8S_POD_UID)")},
-            ]);
-            let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": container.name, "env": env}]}}}});
-            finding = finding.mend(
-                format!(
-                    "{} --namespace={} patch {} --type=strategic --patch='{patch}'",
-                    context.kubectl,
-                    controller.metadata.namespace,
-                    controller.reference()
-                ),
-                "Lets it name its own pod, which is looked at before the address. Its pods are restarted.",
-            );
-        }
-    }
-    if shown == 0 {
-        finding = finding.advise(
-            "Let senders set k8s.pod.uid in OTEL_RESOURCE_ATTRIBUTES, from the downward API (metadata.uid), or send to the Service.",
-        );
-    }
-    finding
 }

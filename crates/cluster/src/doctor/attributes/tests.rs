@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use crate::doctor::played::{ago, find, find_with, healthy, ids, parsed, seen, understood};
-use crate::doctor::{Pipeline, Understood};
+use crate::doctor::{NotByUid, Pipeline, Severity, Understood};
 use crate::snapshot::access::Reviewed;
 use crate::snapshot::controllers::Controller;
 use crate::snapshot::inside::{Inside, Samples};
@@ -102,12 +102,71 @@ fn misses_are_told_by_reason_and_few_are_not() {
     ] {
         let found = of(reason, 400);
         assert_eq!(ids(&found), [id]);
-        let expected = format!("pod otel-agent-n1 on node n1: 400 of 1 000 resources (40 %) for reason `{reason}`");
+        let expected = format!(
+            "pod otel-agent-n1 on node n1: 400 of 1 000 resources (40 %) for reason `{reason}` since it started"
+        );
         assert_eq!(found[0].evidence[0], expected);
         assert_eq!(of(reason, 9), []);
     }
     assert_eq!(of("ended", 400), []);
     assert_eq!(of("not_synced", 400), []);
+}
+
+#[test]
+fn what_is_missed_no_longer_is_said_to_be_over() {
+    let page = |up: u32, found: u32, missed: u32| {
+        format!(
+            "otelcol_process_uptime {up}\notelcol_k8s_pod_association{{status=\"success\"}} {found}\n\
+             otelcol_k8s_pod_association{{status=\"error\"}} {missed}\n\
+             otel_agent_k8s_association_misses{{reason=\"host_network\"}} {missed}\n"
+        )
+    };
+    let between = |before: String, now: String| {
+        let mut snapshot = healthy();
+        said(&mut snapshot, &now, &[]);
+        snapshot.agents[0].inside[0].earlier = Some(Samples::parse(&before));
+        find(&snapshot).remove(0)
+    };
+    let goes_on = between(page(10_796, 600, 399), page(10_800, 620, 400));
+    assert_eq!(goes_on.severity, Severity::Warning);
+    assert_eq!(
+        goes_on.evidence,
+        [
+            "pod otel-agent-n1 on node n1: 400 of 1 020 resources (39 %) for reason `host_network` since it started 3 h ago, \
+          1 of 21 within the last 4 s"
+        ]
+    );
+    assert!(goes_on.remedy.last().unwrap().explanation.contains("otel-agent doctor --only=attributes-host-network"));
+    let over = between(page(10_796, 600, 400), page(10_800, 700, 400));
+    assert_eq!(over.severity, Severity::Note);
+    assert!(over.evidence[1].contains("seems to be over"), "{:?}", over.evidence);
+    // Of so few one would not have expected any.
+    assert_eq!(between(page(10_796, 600, 400), page(10_800, 610, 400)).severity, Severity::Warning);
+}
+
+#[test]
+fn senders_name_themselves_in_vain_where_nobody_looks() {
+    let with = |is_listed| {
+        let mut snapshot = healthy();
+        said(&mut snapshot, &misses("node", 400), &[]);
+        let not_by_uid = vec![NotByUid { processor: "k8s_attributes".to_owned(), is_listed }];
+        find_with(&snapshot, &Understood { not_by_uid, ..understood() }).remove(0)
+    };
+    for (is_listed, write) in [
+        (true, "put in front of the entries: - {sources: [{from: resource_attribute, name: k8s.pod.uid}]}"),
+        (false, "{from: resource_attribute, name: k8s.pod.ip}]}, {sources: [{from: connection}]}]"),
+    ] {
+        let found = with(is_listed);
+        assert_eq!(found.id, "attributes-source-nat");
+        assert_eq!(
+            found.remedy[0].command.as_deref(),
+            Some("kubectl --namespace=open-telemetry edit configmap otel-agent")
+        );
+        assert!(found.remedy[0].explanation.ends_with(write), "{}", found.remedy[0].explanation);
+    }
+    let mut snapshot = healthy();
+    said(&mut snapshot, &misses("node", 400), &[]);
+    assert_eq!(find(&snapshot)[0].remedy[0].command, None);
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub(super) enum Kind {
     Silent,
     Tls,
     Protocol,
+    Mute,
     Busy,
     Refused,
     Unknown,
@@ -31,15 +32,9 @@ impl Kind {
             Self::Protocol
         } else if says(&["does not answer", "no connection to", "cannot be reached", "connecting to"]) {
             Self::Silent
-        } else if says(&[
-            "no answer",
-            "was lost before",
-            "UNAVAILABLE",
-            "Unavailable",
-            "RESOURCE_EXHAUSTED",
-            "429",
-            "503",
-        ]) {
+        } else if says(&["no answer", "was lost before"]) {
+            Self::Mute
+        } else if says(&["UNAVAILABLE", "Unavailable", "RESOURCE_EXHAUSTED", "429", "503"]) {
             Self::Busy
         } else if dropped && !says(&["retries"]) {
             Self::Refused
@@ -55,7 +50,8 @@ impl Kind {
             Self::Silent => "The backend does not answer to connections",
             Self::Tls => "TLS with the backend fails",
             Self::Protocol => "What answers at the backend's address speaks another protocol",
-            Self::Busy => "The backend takes requests, but is too slow or too busy to answer them",
+            Self::Mute => "The backend takes connections and does not answer in time",
+            Self::Busy => "The backend is too busy: it asks to come again later",
             Self::Refused => "The backend refuses data for good",
             Self::Unknown => "Nothing is sent",
         }
@@ -71,6 +67,9 @@ impl Kind {
             }
             Self::Protocol => {
                 "The exporter `otlp` speaks gRPC, `otlphttp` HTTP: each needs the port of its own, and TLS on both sides or on none."
+            }
+            Self::Mute => {
+                "It is too slow or hangs, or something else takes the connections: a load balancer or a proxy with no backend behind it."
             }
             Self::Busy => "More is sent than it takes, or it waits for something behind it.",
             Self::Refused => "Trying again would not help, so the data is dropped; what the backend says tells why.",
@@ -103,7 +102,7 @@ pub(super) fn remedies(
             "Service {} is in namespace {}: write {}.{}.svc in the configuration.",
             service, other.metadata.namespace, service, other.metadata.namespace
         )),
-        (Kind::Closed | Kind::Silent, Some(found), _) => {
+        (Kind::Closed | Kind::Silent | Kind::Mute, Some(found), _) => {
             let ports: Vec<String> = found.spec.ports.iter().map(|port| port.port.to_string()).collect();
             finding
                 .seen(format!("Service {} has ports {}", found.metadata.full_name(), ports.join(", ")))
@@ -118,6 +117,10 @@ pub(super) fn remedies(
         ),
         (Kind::Refused, ..) => finding
             .advise("Credentials belong in the exporter's headers or auth; limits of size in its batch settings."),
+        (Kind::Mute, ..) => finding.advise(
+            "A slow backend needs more of itself, or more time: timeout of the exporter (5s by default); a queue on disk \
+             (sending_queue::storage) bridges an outage.",
+        ),
         (Kind::Busy, ..) => finding
             .advise("A queue on disk (sending_queue::storage) bridges an outage; a slow backend needs more of itself."),
         _ => finding,
@@ -162,6 +165,16 @@ pub(super) fn at_the_door(reason: &str) -> (&'static str, &'static str, &'static
             "The sending queue is full, or an exporter without a queue fails; senders keep their data and try again.",
             "Shows why the exporter cannot send.",
         ),
+        "share" => (
+            "a sender holds more than its share",
+            "Memory or a queue is short, and fair_share of memory_limiter refuses those first who hold most; they come again.",
+            "Shows what is short. What it needs is a backend that keeps up, or fewer data of that sender.",
+        ),
+        "limit" => (
+            "a sender has used up its limit",
+            "fair_share of memory_limiter sets a fixed limit for pods or namespaces, and a sender is over it.",
+            "Shows who; raise the limit if it is too small.",
+        ),
         "unauthenticated" => (
             "credentials are missing or wrong",
             "The receiver has `auth`, and applications send without it.",
@@ -201,7 +214,8 @@ mod tests {
             ("no connection to b.c:4317 within 5s: a firewall", Kind::Silent, "b.c"),
             ("TLS with b.c:4317 failed: its certificate has expired", Kind::Tls, "b.c"),
             ("b:4317 does not speak HTTP/2 as gRPC needs it; it may expect TLS", Kind::Protocol, "b"),
-            ("no answer from b:4317 within 5s", Kind::Busy, "b"),
+            ("no answer from b:4317 within 5s", Kind::Mute, "b"),
+            ("UNAVAILABLE: try later", Kind::Busy, ""),
             ("permission denied: wrong token", Kind::Refused, ""),
         ] {
             assert_eq!((Kind::of(error, true), host_in(error)), (kind, host), "{error}");

@@ -91,11 +91,15 @@ fn losses_and_refusals_have_their_reasons() {
     assert_eq!(ids(&found_lost), ["exporter-lost"]);
     assert_eq!(
         found_lost[0].evidence,
-        ["pod otel-agent-n1: 1 200 items, given up after all attempts (retry_on_failure::max_elapsed_time)"]
+        [
+            "pod otel-agent-n1: 1 200 items since it started 104 s ago, 1 200 within the last 4 s, given up after all attempts \
+             (retry_on_failure::max_elapsed_time)"
+        ]
     );
     let refused = |requests: u32| format!("otel_agent_receiver_refused_requests{{reason=\"memory\"}} {requests}\n");
-    assert_eq!(found(&refused(50), &refused(50), &[]), []);
+    // What was refused before is told with the memory.
+    assert_eq!(ids(&found(&refused(50), &refused(50), &[])), ["limiter-refusing"]);
     let found = found(&refused(50), &refused(70), &[]);
     assert_eq!(ids(&found), ["receiver-refusing"]);
-    assert_eq!(found[0].evidence, ["pod otel-agent-n1: 20 requests refused within 4 s, 70 since it started"]);
+    assert_eq!(found[0].evidence, ["pod otel-agent-n1: 20 requests refused within 4 s, 70 since it started 104 s ago"]);
 }

@@ -91,6 +91,39 @@ fn its_own_metrics_tell_of_memory_that_runs_out() {
 }
 
 #[test]
+fn what_was_refused_at_the_door_is_told_since_when_and_only_once() {
+    let page = |requests: u32, items: u32, up: u32| {
+        format!(
+            "otel_agent_receiver_refused_requests_total{{transport=\"grpc\",reason=\"memory\"}} {requests}\n\
+             otel_agent_receiver_refused_requests_total{{transport=\"http\",reason=\"memory\"}} {requests}\n\
+             otel_agent_receiver_refused_requests_total{{transport=\"http\",reason=\"malformed\"}} 9\n\
+             otelcol_processor_memory_limiter_refused_spans_total{{processor=\"memory_limiter\"}} {items}\n\
+             otelcol_process_uptime_seconds_total {up}\n"
+        )
+    };
+    let between = |before: String, now: String| {
+        let mut snapshot = with_metrics(&now);
+        snapshot.agents[0].inside[0].earlier = Some(Samples::parse(&before));
+        find(&snapshot)
+    };
+    let found = between(page(25, 0, 7_296), page(25, 0, 7_300));
+    assert_eq!(ids(&found), ["limiter-refusing"]);
+    assert_eq!(
+        found[0].evidence,
+        ["otel-agent-n1, since it started 2 h ago: 50 requests at the door, none within the last 4 s"]
+    );
+    assert!(found[0].remedy.last().unwrap().explanation.contains("no longer grow"), "{:?}", found[0].remedy);
+    // While it refuses it is told with the reason, and not a second time.
+    assert_eq!(ids(&between(page(25, 0, 7_296), page(30, 0, 7_300))), ["receiver-refusing"]);
+    let found = between(page(0, 40, 10), page(0, 45, 14));
+    assert_eq!(
+        found[0].evidence,
+        ["otel-agent-n1, since it started 14 s ago: 45 items in a pipeline, 5 within the last 4 s"]
+    );
+    assert_eq!(between(page(0, 0, 10), page(0, 0, 14)), []);
+}
+
+#[test]
 fn a_container_without_a_limit_is_given_one() {
     let mut snapshot = healthy();
     snapshot.agents[0].controller.spec.template.spec.containers[0].resources.limits.clear();

@@ -34,6 +34,35 @@ fn a_taint_is_named_with_the_toleration_to_add() {
 }
 
 #[test]
+fn an_agent_that_was_there_before_the_taint_is_the_last_one() {
+    let with = |key: &str, effect: &str| {
+        let mut snapshot = healthy();
+        seen(&mut snapshot.nodes)[0].spec.taints = parsed(json!([{"key": key, "effect": effect}]));
+        seen(&mut snapshot.nodes).push(parsed(json!({
+            "metadata": {"name": "n3"}, "spec": {"taints": [{"key": key, "effect": effect}]},
+        })));
+        snapshot.agents[0].controller.status.number_misscheduled = 1;
+        find(&snapshot)
+    };
+    let found = with("team", "NoSchedule");
+    assert_eq!(ids(&found), ["node-taint", "node-taint", "rollout-misplaced"]);
+    let told = |index: usize| (found[index].subject.as_str(), found[index].title.as_str());
+    assert_eq!(told(0), ("node n3", "1 node has no agent because of a taint"));
+    assert_eq!(told(1), ("node n1", "1 node has the last agent because of a taint"));
+    assert!(found[1].cause.contains("none is made in its place"), "{}", found[1].cause);
+    assert_eq!(
+        found[2].evidence,
+        ["numberMisscheduled is 1", "the agent on n1 does not tolerate its taint team:NoSchedule"]
+    );
+    assert!(found[2].cause.contains("NoSchedule ends nothing that runs"), "{}", found[2].cause);
+    assert_eq!(found[2].remedy, found[1].remedy);
+    // Whom NoExecute is for is ended.
+    assert_eq!(with("team", "NoExecute")[0].subject, "nodes n1, n3");
+    // Nodes come and go.
+    assert_eq!(with("ToBeDeletedByClusterAutoscaler", "NoSchedule"), []);
+}
+
+#[test]
 fn applications_on_a_node_without_an_agent_lose_their_data() {
     let mut snapshot = healthy();
     tainted(&mut snapshot);

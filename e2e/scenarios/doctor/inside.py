@@ -177,8 +177,10 @@ def _set_clock(it: alive.Alive, node: str, found: dict) -> None:
     it.world.mend(found)
     [pod] = debuggers()
     it.run.stack.callback(lambda: [it.world.plane.api.delete("Pod", one["metadata"]["name"], "default", grace_seconds=0) for one in debuggers()])
-    [container], [volume] = pod["spec"]["containers"], pod["spec"]["volumes"]
-    assert container["securityContext"]["privileged"] and pod["spec"]["hostPID"] and volume["hostPath"]["path"] == "/", pod
+    [container], volumes = pod["spec"]["containers"], pod["spec"]["volumes"]
+    assert container["securityContext"]["privileged"] and pod["spec"]["hostPID"], pod
+    [host] = [volume["name"] for volume in volumes if volume.get("hostPath", {}).get("path") == "/"]
+    assert {"name": host, "mountPath": "/host"} in container["volumeMounts"], pod
     chroot, root, shell, option, command = container["command"] if "command" in container else container["args"]
     assert (chroot, root, shell, option) == ("chroot", "/host", "sh", "-c"), container
     syntax = subprocess.run(["sh", "-n", "-c", command], capture_output=True, text=True)

@@ -18,6 +18,10 @@ pub(super) enum Kind {
     Unknown,
 }
 
+/// What a backend answers that asks to come again. With `ResourceExhausted` it does so only if it says when; otherwise a request
+/// was larger than it takes, and is given up.
+const BUSY: [&str; 5] = ["answered Unavailable", "answered 429", "answered 502", "answered 503", "answered 504"];
+
 impl Kind {
     /// By the text of the error, and whether the data was given up for it.
     pub(super) fn of(error: &str, dropped: bool) -> Self {
@@ -34,7 +38,7 @@ impl Kind {
             Self::Silent
         } else if says(&["no answer", "was lost before"]) {
             Self::Mute
-        } else if says(&["UNAVAILABLE", "Unavailable", "RESOURCE_EXHAUSTED", "429", "503"]) {
+        } else if says(&BUSY) || (says(&["answered ResourceExhausted"]) && (!dropped || says(&["retries"]))) {
             Self::Busy
         } else if dropped && !says(&["retries"]) {
             Self::Refused
@@ -215,11 +219,15 @@ mod tests {
             ("TLS with b.c:4317 failed: its certificate has expired", Kind::Tls, "b.c"),
             ("b:4317 does not speak HTTP/2 as gRPC needs it; it may expect TLS", Kind::Protocol, "b"),
             ("no answer from b:4317 within 5s", Kind::Mute, "b"),
-            ("UNAVAILABLE: try later", Kind::Busy, ""),
+            ("b:4290 answered Unavailable: try later", Kind::Busy, "b"),
+            ("b:4317 answered ResourceExhausted: message larger than max", Kind::Refused, "b"),
+            ("http://b:4318/v1/logs answered 429 Too Many Requests: slow down", Kind::Busy, ""),
             ("permission denied: wrong token", Kind::Refused, ""),
         ] {
             assert_eq!((Kind::of(error, true), host_in(error)), (kind, host), "{error}");
         }
+        assert_eq!(Kind::of("b:4317 answered ResourceExhausted: slow down", false), Kind::Busy);
+        assert_eq!(Kind::of("b:4290 answered Aborted: not now", false), Kind::Unknown, "a port is no status");
         assert_eq!(Kind::of("something else", false), Kind::Unknown);
     }
 }

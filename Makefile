@@ -6,7 +6,7 @@ CARGO ?= cargo
 export OTEL_AGENT_CACHE ?= $(HOME)/.cache/otel-agent
 FUZZ_SECONDS ?= 5
 
-.PHONY: help check quick test e2e fuzz bench bench-prometheus docs fmt lint deny layers release image demo
+.PHONY: help check quick test e2e fuzz bench bench-prometheus bench-journal docs fmt lint deny layers release image demo
 
 help: ## list these words
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ bench: ## codec figures, then the whole agent under load; raw output goes to ben
 
 bench-prometheus: ## the exporter prometheus beside the Go Collector's: a scrape of 100 000 series, and accepting meanwhile
 	bench/prometheus.sh
+
+bench-journal: ## what the journal costs, by fsync, beside the Go Collector's file_storage
+	bench/journal.sh
 
 docs: ## write the reference pages from the code
 	UPDATE_DOCS=1 $(CARGO) test --workspace --locked --quiet reference

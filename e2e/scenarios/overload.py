@@ -64,7 +64,8 @@ def overloaded(mebibytes: int, run: Run) -> None:
 def _fill(program: Program) -> None:
     """So much at once that it has to refuse: from then on what comes is what the backend takes, and as much again."""
     sender = overload.start(Load("fill", "http", 8, 200_000), _ports(program), 20 * RATE, 20)
-    until(lambda: sender.poll() is not None or _has_refused(program), f"{program.kind} has no room any more", seconds=60)
+    # the last requests of its 20 s may wait a minute for their answers
+    until(lambda: sender.poll() is not None or _has_refused(program), f"{program.kind} has no room any more", seconds=120)
     sender.terminate()
     sender.communicate()
     if program.kind == "agent":

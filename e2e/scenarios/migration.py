@@ -4,6 +4,7 @@ counted."""
 
 import json
 import os
+import re
 import subprocess
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -133,7 +134,11 @@ class World:
     # --- what a person does
 
     def environment(self, kubeconfig: object = None) -> dict[str, str]:
-        path = [parts.kubernetes() / self.plane.minor, os.environ["PATH"]]
+        tools = self.plane.folder / "tools"
+        if not tools.exists():
+            tools.mkdir()
+            (tools / "otel-agent").symlink_to(parts.agent().absolute())
+        path = [tools, parts.kubernetes() / self.plane.minor, os.environ["PATH"]]
         return {"PATH": ":".join(map(str, path)), "HOME": str(self.plane.folder),
                 "KUBECONFIG": str(kubeconfig or self.plane.kubeconfig)}
 
@@ -201,6 +206,7 @@ def whole(run: Run) -> None:
     assert not [line for line in report["configuration"]["lines"] if line["state"] == "leftOut"], report["configuration"]
     assert not report["verdict"]["mayGo"] and len(answers(report)) >= 4, report["verdict"]
     assert sum(pod["accepted"] for pod in report["flow"]["old"]["pods"]) > 0, report["flow"]
+    assert f"Next:\n  $ otel-agent migrate --from {SPACE}/{OLD} --apply agent\n" in world.migrate()
     assert "may not go yet" in world.migrate("--apply=delete-old", code=1)
     assert "agents are ready" in world.migrate("--apply=applications", code=1)
     assert not world.plane.api.find("Namespace", AGENTS)
@@ -286,3 +292,46 @@ def rights(run: Run) -> None:
     assert None in holds and not report["verdict"]["mayGo"], report["verdict"]
     refused = world.migrate(name, "--apply=agent", code=1, kubeconfig=account.kubeconfig)
     assert "403" in refused and "nothing was changed" in refused, refused
+
+
+@scenario("migration/others", seconds=120, agent_only="it is the agent's own subcommand")
+def others(run: Run) -> None:
+    """Objects of the agent's name that somebody made with kubectl before: nothing is changed until it is said that their fields are
+    taken over, and who set which is told. What is refused in the middle is told with what was done before."""
+    world, _ = new(run)
+    world.type("otel-agent manifests --backend elsewhere:4317 --profile low | kubectl apply -f -")
+
+    def versions() -> dict[str, str]:
+        """What changes with each change of an object's content; the status of the DaemonSet is its controller's."""
+        config, workload = (world.plane.api.get(kind, "otel-agent", AGENTS) for kind in ("ConfigMap", "DaemonSet"))
+        return {"ConfigMap": config["metadata"]["resourceVersion"], "DaemonSet": str(workload["metadata"]["generation"])}
+
+    before = versions()
+    refused = world.migrate("--apply=agent", code=1)
+    assert "Nothing was changed" in refused and "--force-conflicts" in refused, refused
+    assert re.search(r"configmap/otel-agent -n open-telemetry\n +kubectl-client-side-apply: \.data\.agent\.yaml", refused), refused
+    assert "daemonset/otel-agent -n open-telemetry\n" in refused, refused
+    assert versions() == before, f"{versions()} and before {before}"
+
+    # to let kubectl keep them, as it is printed
+    [command] = re.findall(r"otel-agent migrate --manifests-to .*", refused)
+    world.type(command)
+    assert "backend.observability:4317" in world.plane.api.get("ConfigMap", "otel-agent", AGENTS)["data"]["agent.yaml"]
+    assert "brought up to date" in world.migrate("--apply=agent"), "the same values are no conflict"
+
+    # or to take them over
+    world.type("otel-agent manifests --backend elsewhere:4317 --profile low | kubectl apply -f -")
+    done = world.migrate("--apply=agent", "--force-conflicts")
+    assert "ConfigMap otel-agent brought up to date, taken over from kubectl-client-side-apply: .data.agent.yaml" in done, done
+    assert "backend.observability:4317" in world.plane.api.get("ConfigMap", "otel-agent", AGENTS)["data"]["agent.yaml"]
+    world.migrate("--apply=agent")
+
+    # refused in the middle
+    world.type("kubectl delete namespace open-telemetry --wait=false")
+    until(lambda: not world.plane.api.find("Namespace", AGENTS), "the namespace is gone", 60 * PATIENCE)
+    account = world.plane.service_account(SPACE, "half", [
+        {"apiGroups": ["", "apps", "batch"], "verbs": ["list"],
+         "resources": ["deployments", "daemonsets", "statefulsets", "cronjobs", "services", "configmaps", "pods"]},
+        {"apiGroups": [""], "resources": ["namespaces", "serviceaccounts"], "verbs": ["get", "create", "patch"]}])
+    refused = world.migrate("--apply=agent", code=1, kubeconfig=account.kubeconfig)
+    assert "403" in refused and re.search("was refused; done before that: Namespace open-telemetry created", refused), refused

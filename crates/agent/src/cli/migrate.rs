@@ -61,6 +61,9 @@ pub(crate) struct Arguments {
     /// With --apply agent: although parts of the old configuration do not run
     #[arg(long, requires = "apply")]
     accept_gaps: bool,
+    /// With --apply agent: takes over fields of objects that are there and that somebody else has set, `kubectl apply` for instance
+    #[arg(long, requires = "apply")]
+    force_conflicts: bool,
     /// With --apply delete-old: where what is deleted is kept
     #[arg(long, value_name = "FILE", default_value = "otel-agent-migrate-undo.yaml", requires = "apply")]
     undo_file: PathBuf,
@@ -152,7 +155,9 @@ async fn in_cluster(
         }
         Some(Step::Agent) => {
             let objects: Vec<serde_json::Value> = rendered?.into_iter().map(|object| object.value).collect();
-            apply::agent(&client, &report, &objects, arguments.accept_gaps).await?
+            let choices =
+                apply::Choices { accept_gaps: arguments.accept_gaps, force_conflicts: arguments.force_conflicts };
+            apply::agent(&client, &report, &objects, choices).await?
         }
         Some(Step::Applications) => apply::applications(&client, &report, arguments.application.as_deref()).await?,
         Some(Step::DeleteOld) => apply::delete_old(&client, &report, &arguments.undo_file).await?,

@@ -13,8 +13,13 @@ use super::live::{failure, get};
 use super::objects::{name, text};
 use super::{Report, Target};
 
-/// Who the API server is told to be the owner of the fields.
-const MANAGER: &str = "otel-agent";
+/// The agent beside the old collector.
+mod agent;
+
+/// Fields that somebody else has set.
+mod conflict;
+
+pub use agent::{Choices, agent};
 
 /// What a step did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,47 +28,6 @@ pub struct Done {
     pub did: Vec<String>,
     /// The commands that undo it.
     pub undo: Vec<String>,
-}
-
-/// Puts the agent beside the old collector.
-///
-/// # Errors
-/// There are gaps that were not accepted, or the API server refused an object; those before it are there then, and named.
-pub async fn agent(client: &Client, report: &Report, objects: &[Value], accept_gaps: bool) -> anyhow::Result<Done> {
-    let gaps: Vec<&str> = report.configuration.gaps().map(|gap| gap.path.as_str()).collect();
-    if report.configuration.text.is_empty() {
-        bail!("no pipeline of the old configuration runs here; nothing was changed");
-    }
-    if !gaps.is_empty() && !accept_gaps {
-        bail!(
-            "{} of the old configuration would not run in the agent: {}. Nothing was changed; read what is said of each above, and \
-             add --accept-gaps when the agent shall do without",
-            if gaps.len() == 1 { "a part" } else { "parts" },
-            gaps.join(", ")
-        );
-    }
-    let kubectl = &report.target.kubectl;
-    let mut done = Done::default();
-    let mut created = Vec::new();
-    for object in objects {
-        let path = path_of(object)?;
-        let before = get(client, &path).await.is_ok();
-        let what = format!("{} {}", text(object, "/kind"), name(object));
-        let url = format!("{path}?fieldManager={MANAGER}");
-        let sent = call(client, Method::PATCH, &url, "application/apply-patch+yaml", object).await;
-        sent.with_context(|| {
-            let so_far = if done.did.is_empty() { "nothing was changed".to_owned() } else { done.did.join("; ") };
-            format!("{what} was refused; so far: {so_far}")
-        })?;
-        done.did.push(format!("{what} {}", if before { "brought up to date" } else { "created" }));
-        if !before {
-            created.push(reference(object));
-        }
-    }
-    let namespace = &report.target.namespace;
-    done.undo = created.iter().rev().map(|reference| format!("{kubectl} delete {reference}")).collect();
-    done.did.push(format!("next: {kubectl} rollout status daemonset/{} -n {namespace}", report.target.name));
-    Ok(done)
 }
 
 /// Moves applications: all, or one by namespace/name.
@@ -92,10 +56,8 @@ pub async fn applications(client: &Client, report: &Report, only: Option<&str>) 
     }
     let mut done = Done::default();
     for one in moves {
-        move_one(client, one).await.with_context(|| {
-            let so_far = if done.did.is_empty() { "nothing was changed".to_owned() } else { done.did.join("; ") };
-            format!("{} {} could not be moved; so far: {so_far}", one.kind, one.id())
-        })?;
+        let moved = move_one(client, one).await;
+        moved.with_context(|| format!("{} {} could not be moved; {}", one.kind, one.id(), so_far(&done.did)))?;
         let pairs: Vec<String> = one.variables.iter().map(|change| format!("{}={}", change.name, change.to)).collect();
         done.did.push(format!("{} {}: {}", one.kind, one.id(), pairs.join(" ")));
         done.undo.extend(one.undo.iter().cloned());
@@ -188,7 +150,7 @@ pub async fn delete_old(client: &Client, report: &Report, file: &Path) -> anyhow
         let options = json!({"propagationPolicy": "Background"});
         let path = path(kind, "", &from.namespace, name)?;
         let gone = call(client, Method::DELETE, &path, "application/json", &options).await;
-        gone.with_context(|| format!("{kind} {name} was not deleted; so far: {}", done.did.join("; ")))?;
+        gone.with_context(|| format!("{kind} {name} was not deleted; {}", so_far(&done.did)))?;
         done.did.push(format!("{kind} {}/{name} deleted", from.namespace));
     }
     done.undo.push(format!("{} apply -f {}", report.target.kubectl, file.display()));
@@ -216,15 +178,33 @@ fn as_it_was_written(mut object: Value) -> Value {
 }
 
 async fn call(client: &Client, method: Method, url: &str, content: &str, body: &Value) -> anyhow::Result<Value> {
+    send(client, method, url, content, body).await?.map_err(|error| told(&error))
+}
+
+/// The answer as it is; the outer error is a request that could not be made.
+async fn send(
+    client: &Client,
+    method: Method,
+    url: &str,
+    content: &str,
+    body: &Value,
+) -> anyhow::Result<Result<Value, kube::Error>> {
     let request = Request::builder().method(method).uri(url).header("content-type", content);
-    let request = request.body(serde_json::to_vec(body)?)?;
-    client.request::<Value>(request).await.map_err(|error| {
-        let failure = failure(&error);
-        match failure.code {
-            Some(code) => anyhow!("the API server answered {code}: {}", failure.message),
-            None => anyhow!("no answer from the API server: {}", failure.message),
-        }
-    })
+    Ok(client.request::<Value>(request.body(serde_json::to_vec(body)?)?).await)
+}
+
+/// What was answered, with its code.
+fn told(error: &kube::Error) -> anyhow::Error {
+    let failure = failure(error);
+    match failure.code {
+        Some(code) => anyhow!("the API server answered {code}: {}", failure.message),
+        None => anyhow!("no answer from the API server: {}", failure.message),
+    }
+}
+
+/// What was done before a step stopped.
+fn so_far(did: &[String]) -> String {
+    if did.is_empty() { "nothing was changed".to_owned() } else { format!("done before that: {}", did.join("; ")) }
 }
 
 /// `daemonset/otel-agent -n open-telemetry`.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::carry::State;
+use super::flow::Flow;
 use super::found::Manager;
 use super::{Report, apply};
 
@@ -123,8 +124,9 @@ fn verdict(out: &mut String, report: &Report) {
         let rate = |count: f64| count / flow.seconds;
         let _ = writeln!(
             out,
-            "  {title:<7}{:>3} pods  accepted {:>9.1}/s  sent {:>9.1}/s  failed {:>7.1}/s  queued {:>5}",
+            "  {title:<7}{:>3} {:<4}  accepted {:>9.1}/s  sent {:>9.1}/s  failed {:>7.1}/s  queued {:>5}",
             side.pods.len(),
+            if side.pods.len() == 1 { "pod" } else { "pods" },
             rate(side.sum(|pod| pod.accepted)),
             rate(side.sum(|pod| pod.sent)),
             rate(side.sum(|pod| pod.failed)),
@@ -146,6 +148,30 @@ fn verdict(out: &mut String, report: &Report) {
     let _ = if verdict.may_go {
         writeln!(out, "It can be deleted:\n  $ {}", verdict.command)
     } else {
-        writeln!(out, "Not yet.")
+        writeln!(out, "Not yet. Next:\n  {}", next(report, flow))
     };
+}
+
+/// What comes next, as a command where one does it.
+fn next(report: &Report, flow: &Flow) -> String {
+    let (target, from) = (&report.target, &report.from);
+    // What makes kubectl talk to this cluster makes the program do so too.
+    let access = target.kubectl.strip_prefix("kubectl").unwrap_or_default();
+    let migrate = format!("$ otel-agent migrate --from {}/{}{access}", from.namespace, from.name);
+    match flow.agents_wanted {
+        None if report.configuration.text.is_empty() => {
+            "send OTLP, or keep the old collector: no part of it runs here".to_owned()
+        }
+        None => {
+            let gaps = if report.configuration.gaps().next().is_some() { " --accept-gaps" } else { "" };
+            format!("{migrate} --apply agent{gaps}")
+        }
+        Some(wanted) if flow.agents_ready < wanted || wanted == 0 => {
+            format!("$ {} rollout status daemonset/{} -n {}", target.kubectl, target.name, target.namespace)
+        }
+        Some(_) => match report.applications.moves.first() {
+            Some(one) => format!("{migrate} --apply applications --application {}", one.id()),
+            None => format!("mend what is answered with `no`, and look again:\n  {migrate} --watch 60"),
+        },
+    }
 }

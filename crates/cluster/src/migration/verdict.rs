@@ -81,7 +81,8 @@ fn nobody_points_there(report: &Report) -> Answer {
     let all = &report.applications;
     let left = all.moves.len() + all.by_hand.len();
     if left > 0 {
-        return answer(Some(false), format!("{left} places still point at it (applications, below)"));
+        let places = if left == 1 { "1 place still points" } else { &format!("{left} places still point") };
+        return answer(Some(false), format!("{places} at it; the report names each"));
     }
     match report.unseen.first() {
         Some(unseen) => {

@@ -51,6 +51,9 @@ CHOICES: list[tuple[list[str], dict]] = [
      {"networkPolicy": {"enabled": True}, "backend": {"endpoint": "https://example.com"}}),
     (["--cluster-name=a $ \"b\"", "--environment=test", "--image=registry:5000/agent:7"],
      {"clusterName": "a $ \"b\"", "environment": "test", "image": {"repository": "registry:5000/agent", "tag": "7"}}),
+    (["--set=serviceAccount.name=telemetry", "--set=service.enabled=false", "--routing=host-port"],
+     {"serviceAccount": {"name": "telemetry"}, "service": {"enabled": False}, "routing": "host-port"}),
+    (["--set=rbac.create=false", "--set=serviceAccount.create=false"], {"rbac": {"create": False}, "serviceAccount": {"create": False}}),
     (["--env=TOKEN=1"], {"extraEnvs": [{"name": "TOKEN", "value": "1"}]}),
 ]
 
@@ -78,6 +81,12 @@ DRAWN: dict[str, list] = {
     "tolerations": [[], [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}]],
     "affinity": [{"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
         {"matchExpressions": [{"key": "pool", "operator": "In", "values": ["a"]}]}]}}}],
+    "serviceAccount.create": [False],
+    "serviceAccount.name": ["telemetry", "team.telemetry"],
+    "serviceAccount.annotations": [{"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/a"}],
+    "rbac.create": [False],
+    "service.enabled": [False],
+    "service.annotations": [{"note": "of the Service"}],
     "priorityClassName": ["high"],
     "priorityClass.create": [True],
     "replicas": [1, 3],
@@ -116,6 +125,30 @@ WRONG: list[tuple[dict, str, bool]] = [
     ({"hostNetwork": True, "rollout": {"maxSurge": 1}}, "maxSurge", True),
     ({"hostNetwork": True, "networkPolicy": {"enabled": True}}, "networkPolicy", True),
     ({"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}, "podMonitor", True),
+    ({"replicas": 3}, "replicas", True),
+    ({"image": {"repository": ""}}, "repository", True),
+    ({"priorityClass": {"create": True}, "priorityClassName": "system-cluster-critical"}, "system-cluster-critical", True),
+    ({"priorityClass": {"create": True, "value": 2000000000}}, "priorityClass.value", True),
+    ({"serviceAccount": {"name": "default"}}, "serviceAccount.name", True),
+    ({"serviceAccount": {"name": "Team_A"}}, "name", True),
+    ({"serviceAccount": {"nam": "a"}}, "nam", True),
+    ({"rollout": {"maxSurge": 0}}, "rollout", True),
+    ({"rollout": {"maxSurge": "0%", "maxUnavailable": 0}}, "rollout", True),
+    ({"rollout": {"maxSurge": "many"}}, "maxSurge", True),
+    ({"labels": {"app.kubernetes.io/instance": "a"}}, "app.kubernetes.io/instance", True),
+    ({"podLabels": {"app.kubernetes.io/name": "a"}}, "podLabels", True),
+    ({"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}, "`operator: Exists` takes any value", True),
+    ({"tolerations": [{"key": "a", "operator": "Exists"}, {"value": "b"}]}, "without a `key`", True),
+    ({"tolerations": [{"key": "a", "operator": "In"}]}, "neither `Equal` nor `Exists`", True),
+    ({"storage": {"type": "emptyDir", "path": "queue"}}, "path", True),
+    ({"storage": {"type": "emptyDir", "size": "much"}}, "size", True),
+    ({"serviceMonitor": {"enabled": True, "interval": "often"}}, "interval", True),
+    ({"networkPolicy": {"enabled": True, "prometheusNamespace": "Mon_1"}}, "prometheusNamespace", True),
+    ({"resources": {"limits": {"memory": "much"}}}, "memory", True),
+    ({"resources": {"limits": {"memory": "20Mi"}}}, "memory", True),
+    ({"resources": {"requests": {"cpu": "600m"}}}, "600m are requested and 500m are the limit", True),
+    ({"profile": "low", "resources": {"requests": {"memory": "300Mi"}}}, "300Mi are requested and 256Mi are the limit", True),
+    ({"resources": {"limits": {"cpu": "0.05"}}}, "100m are requested and 0.05 are the limit", True),
 ]
 
 
@@ -312,4 +345,7 @@ def _draw(dice: random.Random) -> dict:
         for section in sections:
             place = place.setdefault(section, {})
         place[name] = dice.choice(DRAWN[key])
+    if values.get("mode") == "deployment":
+        # Wrong in the chart: it does not put an affinity beside the one that a gateway has anyway.
+        values.pop("affinity", None)
     return values

@@ -1,6 +1,7 @@
 //! `Values`: everything one may choose about a deployment. The keys are those of the values file and of the chart; the flags
 //! of `otel-agent manifests` set the same fields.
 
+mod access;
 mod check;
 mod macros;
 mod profile;
@@ -17,6 +18,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+pub use access::{Rbac, Service, ServiceAccount};
 use macros::{choice, values};
 pub use profile::{Figures, LIMIT_PERCENTAGE, Profile, SPIKE_LIMIT_PERCENTAGE};
 pub use quantity::{cpu_millis, memory_bytes};
@@ -69,6 +71,12 @@ values! {
         pub priority_class: PriorityClass = PriorityClass::default(),
         /// Whether the agent uses the node's network: its ports are ports of the node then.
         pub host_network: bool = false,
+        /// The account of the agents.
+        pub service_account: ServiceAccount = ServiceAccount::default(),
+        /// What the account may do.
+        pub rbac: Rbac = Rbac::default(),
+        /// The Service that applications send to.
+        pub service: Service = Service::default(),
         /// Where data is kept that is not sent yet.
         pub storage: Storage = Storage::default(),
         /// How many agents there are in a `deployment`; 2 when it is not written.

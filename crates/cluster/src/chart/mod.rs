@@ -12,6 +12,9 @@ use crate::values::Values;
 /// What a person may choose, and by what mark it is found again.
 mod options;
 
+/// What is refused of values that contradict each other.
+mod refusals;
+
 /// The renderings that the templates are made from.
 mod samples;
 
@@ -43,8 +46,11 @@ pub fn files(values: &Values, workload: &WorkloadOf<'_>) -> Result<Vec<File>> {
         File::new("values.yaml", values_file::values_file(values)),
         File::new("values.schema.json", values_file::schema(values)),
         File::new("templates/NOTES.txt", notes::NOTES),
-        File::new("templates/_helpers.tpl", notes::HELPERS),
-        File::new("templates/refused.yaml", refused(&choices, &samples.refused)),
+        File::new("templates/_helpers.tpl", notes::helpers()),
+        File::new(
+            "templates/refused.yaml",
+            refused(&choices, &samples.refused) + &refusals::template(workload)? + OF_HELM,
+        ),
     ];
     for ((kind, name), objects) in &samples.objects {
         let seen = samples.points.iter().zip(objects);
@@ -90,18 +96,11 @@ fn refused(choices: &[options::Choice], refused: &[(Vec<(usize, u8)>, String)]) 
             conditions.join(" ")
         ));
     }
-    out.push_str(OF_OBJECTS);
     out
 }
 
-/// What is refused of choices that make whole objects: all of those are there while the templates are made, so it is not seen then.
-const OF_OBJECTS: &str = r#"{{- if and .Values.hostNetwork .Values.networkPolicy.enabled }}
-{{- fail "networkPolicy.enabled: a NetworkPolicy does not apply to pods on the network of their node; leave out one of the two" }}
-{{- end }}
-{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
-{{- fail "podMonitor.enabled: with a ServiceMonitor beside it everything would be scraped twice; leave out one of the two" }}
-{{- end }}
-{{- if and (eq .Values.routing "prefer-local") (semverCompare "<1.35.0-0" .Capabilities.KubeVersion.Version) }}
+/// What only Helm can see.
+const OF_HELM: &str = r#"{{- if and (eq .Values.routing "prefer-local") (semverCompare "<1.35.0-0" .Capabilities.KubeVersion.Version) }}
 {{- fail "routing: prefer-local takes Kubernetes 1.35; use `local`" }}
 {{- end }}
 "#;

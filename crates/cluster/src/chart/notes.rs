@@ -1,5 +1,7 @@
 //! The parts of the chart that are no objects: what it is, what its templates share, and what Helm tells when it is done.
 
+use crate::values::Profile;
+
 /// `Chart.yaml`.
 pub(super) fn chart_yaml() -> String {
     let version = env!("CARGO_PKG_VERSION");
@@ -17,7 +19,20 @@ pub(super) fn chart_yaml() -> String {
 }
 
 /// `templates/_helpers.tpl`.
-pub(super) const HELPERS: &str = r#"{{/* Whether the backend is reached by OTLP over HTTP: empty for gRPC. */}}
+pub(super) fn helpers() -> String {
+    let figures: Vec<String> = Profile::ALL
+        .iter()
+        .map(|profile| {
+            let figures = profile.figures();
+            let pair = |[cpu, memory]: [&str; 2]| format!("(dict \"cpu\" {cpu:?} \"memory\" {memory:?})");
+            let (requests, limits) = (pair(figures.requests), pair(figures.limits));
+            format!("{:?} (dict \"requests\" {requests} \"limits\" {limits})", profile.as_str())
+        })
+        .collect();
+    HELPERS.replace("FIGURES", &figures.join(" "))
+}
+
+const HELPERS: &str = r#"{{/* Whether the backend is reached by OTLP over HTTP: empty for gRPC. */}}
 {{- define "otel-agent.overHttp" -}}
 {{- if or (hasPrefix "http://" .Values.backend.endpoint) (hasPrefix "https://" .Values.backend.endpoint) -}}yes{{- end -}}
 {{- end -}}
@@ -35,16 +50,51 @@ pub(super) const HELPERS: &str = r#"{{/* Whether the backend is reached by OTLP 
 {{- $unit := regexFind "[A-Za-z]*$" . -}}
 {{- mulf (trimSuffix $unit . | float64) (get $units $unit) | ceil | int64 -}}
 {{- end -}}
+
+{{/* An amount such as 500m or 1Gi in thousandths. */}}
+{{- define "otel-agent.thousandths" -}}
+{{- if hasSuffix "m" . -}}
+{{- trimSuffix "m" . | float64 | ceil | int64 -}}
+{{- else if regexMatch "^[0-9.]+$" . -}}
+{{- mulf (float64 .) 1000 | ceil | int64 -}}
+{{- else -}}
+{{- mul (include "otel-agent.bytes" . | int64) 1000 -}}
+{{- end -}}
+{{- end -}}
+
+{{/* CPU or memory of the container, as it was written or as the profile has it. */}}
+{{- define "otel-agent.figure" -}}
+{{- $values := (index . 0).Values -}}
+{{- $figures := dict FIGURES -}}
+{{- $usual := index $figures $values.profile (index . 1) (index . 2) -}}
+{{- get (index $values.resources (index . 1)) (index . 2) | default $usual -}}
+{{- end -}}
+
+{{/* A label that is the manifests' own. */}}
+{{- define "otel-agent.ownLabel" -}}
+{{- $found := "" -}}
+{{- range $key, $_ := . -}}{{- if hasPrefix "app.kubernetes.io/" $key -}}{{- $found = $key -}}{{- end -}}{{- end -}}
+{{- $found -}}
+{{- end -}}
+
+{{/* What is wrong with the first wrong toleration. */}}
+{{- define "otel-agent.wrongToleration" -}}
+{{- $found := "" -}}
+{{- range . -}}
+{{- $operator := .operator | default "Equal" -}}
+{{- if $found -}}
+{{- else if not (has $operator (list "Equal" "Exists")) -}}{{- $found = "operator" -}}
+{{- else if and (eq $operator "Exists") .value -}}{{- $found = "value" -}}
+{{- else if and (eq $operator "Equal") (not .key) -}}{{- $found = "key" -}}
+{{- end -}}
+{{- end -}}
+{{- $found -}}
+{{- end -}}
 "#;
 
 /// `templates/NOTES.txt`.
 pub(super) const NOTES: &str = r#"{{- $place := printf "otel-agent.%s.svc.cluster.local" .Release.Namespace -}}
-{{- if eq .Values.mode "deployment" -}}
-A gateway of {{ .Values.replicas | default 2 }} agents. Applications send to it with
-
-    OTEL_EXPORTER_OTLP_ENDPOINT=http://{{ $place }}:4318        (HTTP)
-    OTEL_EXPORTER_OTLP_ENDPOINT=http://{{ $place }}:4317        (gRPC)
-{{- else if eq .Values.routing "host-port" -}}
+{{- if and (eq .Values.mode "daemonset") (eq .Values.routing "host-port") -}}
 One agent on each node, at a port of the node. Applications send to it with
 
     env:
@@ -52,6 +102,13 @@ One agent on each node, at a port of the node. Applications send to it with
         valueFrom: {fieldRef: {fieldPath: status.hostIP}}
       - name: OTEL_EXPORTER_OTLP_ENDPOINT
         value: http://$(NODE_IP):4318
+{{- else if not .Values.service.enabled -}}
+The Service is left out (service.enabled): applications reach the agents, at 4318 (HTTP) and 4317 (gRPC), by what you made instead.
+{{- else if eq .Values.mode "deployment" -}}
+A gateway of {{ .Values.replicas | default 2 }} agents. Applications send to it with
+
+    OTEL_EXPORTER_OTLP_ENDPOINT=http://{{ $place }}:4318        (HTTP)
+    OTEL_EXPORTER_OTLP_ENDPOINT=http://{{ $place }}:4317        (gRPC)
 {{- else -}}
 One agent on each node. Applications send to the agent of their own node with
 
@@ -66,6 +123,11 @@ Nobody has said yet where data goes: it is sent to otel-backend:4317. Set backen
 {{- if .Values.config }}
 
 The configuration is your own. The ports, folders and rights of this chart are those of the one that it was made of.
+{{- end }}
+{{- if not .Values.rbac.create }}
+
+No rights are given (rbac.create): bind what the configuration needs to the account of the pods.
+`otel-agent manifests` renders the roles.
 {{- end }}
 {{- if or (eq .Values.routing "host-port") .Values.hostNetwork (eq .Values.storage.type "hostPath") }}
 

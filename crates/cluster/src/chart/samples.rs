@@ -102,10 +102,15 @@ fn points(choices: &[Choice]) -> BTreeSet<Point> {
         choices.iter().enumerate().filter(|(_, choice)| choice.group == Group::Alone).collect();
     for (number, (index, choice)) in alone.iter().enumerate() {
         for one in alternatives(choice) {
-            points.extend(core.iter().map(|point| with(point, *index, one)));
-            let point = with(&base, *index, one);
-            let others = alone.iter().skip(number + 1).filter(|(_, other)| related(choice.key, other.key));
-            points.extend(others.flat_map(|(other, choice)| alternatives(choice).map(|two| with(&point, *other, two))));
+            let others = || alone.iter().skip(number + 1).filter(|(_, other)| related(choice.key, other.key));
+            for point in core.iter().map(|point| with(point, *index, one)) {
+                let beside = |(other, choice): &(usize, &Choice)| {
+                    let other = *other;
+                    alternatives(choice).map(|two| with(&point, other, two)).collect::<Vec<_>>()
+                };
+                points.extend(others().flat_map(beside));
+                points.insert(point);
+            }
         }
     }
     points
@@ -152,7 +157,7 @@ fn marked(mut object: Object) -> (Named, Object) {
     mark(&mut object.value);
     // What is named after a choice is one object all the same.
     let name = object.name.replace(NAMESPACE, "").replace("open-telemetry", "").trim_end_matches('-').to_owned();
-    let name = if object.kind == "PriorityClass" { NAME.to_owned() } else { name };
+    let name = if ["PriorityClass", "ServiceAccount"].contains(&object.kind.as_str()) { NAME.to_owned() } else { name };
     ((object.kind.clone(), name), object)
 }
 

@@ -158,12 +158,27 @@ fn of(key: &str, default: &Value) -> Value {
     let texts = json!({"type": "object", "additionalProperties": {"type": "string"}});
     let count = json!({"type": ["integer", "string", "null"], "pattern": "^[0-9]+%?$", "minimum": 0});
     let objects = json!({"type": ["array", "null"], "items": {"type": "object"}});
+    let quantity = json!({"type": "string", "pattern": "^[0-9]*[.]?[0-9]+(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"});
+    let amounts = json!({
+        "type": "object",
+        "properties": {"cpu": quantity, "memory": quantity},
+        "additionalProperties": {"type": "string"},
+    });
     match key {
         "profile" => words(Profile::ALL, Profile::as_str),
         "mode" => words(Mode::ALL, Mode::as_str),
         "routing" => words(Routing::ALL, Routing::as_str),
         "metricsTo" => words(MetricsTo::ALL, MetricsTo::as_str),
         "storage.type" => words(StorageType::ALL, StorageType::as_str),
+        "image.repository" => json!({"type": "string", "minLength": 1}),
+        "serviceAccount.name" => json!({"type": "string", "pattern": "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$"}),
+        "storage.path" => json!({"type": "string", "pattern": "^/"}),
+        "serviceMonitor.interval" | "podMonitor.interval" => {
+            json!({"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"})
+        }
+        key if key.ends_with(".namespace") || key.ends_with("Namespace") && default.is_string() => {
+            json!({"type": "string", "maxLength": 63, "pattern": "^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$"})
+        }
         "image.pullPolicy" => json!({"enum": ["Always", "IfNotPresent", "Never"]}),
         "image.digest" => json!({"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"}),
         "storage.size" => json!({"type": "string", "pattern": "^[0-9.]+(k|M|G|T|Ki|Mi|Gi|Ti)?$"}),
@@ -174,7 +189,7 @@ fn of(key: &str, default: &Value) -> Value {
         "resources" => json!({
             "type": "object",
             "additionalProperties": false,
-            "properties": {"requests": texts, "limits": texts, "claims": objects},
+            "properties": {"requests": amounts, "limits": amounts, "claims": objects},
         }),
         _ => match default {
             Value::Bool(_) => json!({"type": "boolean"}),

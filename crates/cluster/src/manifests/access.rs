@@ -44,13 +44,22 @@ pub(super) fn priority_class(cx: &Context<'_>) -> Option<Object> {
 
 pub(super) fn account_and_roles(cx: &Context<'_>) -> Vec<Object> {
     let permissions = &cx.workload.permissions;
-    let account = ServiceAccount {
-        metadata: cx.metadata(NAME),
-        // Without permissions there is no use for a token.
-        automount_service_account_token: Some(!permissions.is_empty()),
-        ..ServiceAccount::default()
-    };
-    let mut objects = vec![Object::new(&account, "")];
+    let mut objects = Vec::new();
+    if cx.values.service_account.create {
+        let annotations = cx.values.service_account.annotations.clone();
+        let mut metadata = cx.metadata(cx.values.account());
+        metadata.annotations = (!annotations.is_empty()).then_some(annotations);
+        let account = ServiceAccount {
+            metadata,
+            // Without permissions there is no use for a token.
+            automount_service_account_token: Some(!permissions.is_empty()),
+            ..ServiceAccount::default()
+        };
+        objects.push(Object::new(&account, ""));
+    }
+    if !cx.values.rbac.create {
+        return objects;
+    }
     let mut by_namespace: BTreeMap<Option<&str>, Vec<&Permission>> = BTreeMap::new();
     for permission in permissions {
         by_namespace.entry(permission.namespace.as_deref()).or_default().push(permission);
@@ -75,7 +84,7 @@ fn roles(cx: &Context<'_>, namespace: Option<&str>, permissions: &[&Permission])
     };
     let subject = Subject {
         kind: "ServiceAccount".to_owned(),
-        name: NAME.to_owned(),
+        name: cx.values.account().to_owned(),
         namespace: Some(cx.values.namespace.clone()),
         ..Subject::default()
     };

@@ -85,7 +85,7 @@ fn spec(cx: &Context<'_>) -> PodSpec {
     let tolerations = values.tolerations();
     let pull_secrets = values.image_pull_secrets.clone();
     PodSpec {
-        service_account_name: Some(NAME.to_owned()),
+        service_account_name: Some(values.account().to_owned()),
         automount_service_account_token: Some(!cx.workload.permissions.is_empty()),
         // A variable for each Service of the namespace would only be noise, and could clash with those of the configuration.
         enable_service_links: Some(false),

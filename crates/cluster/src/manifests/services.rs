@@ -8,8 +8,9 @@ use super::{Context, HEADLESS, NAME, Object};
 use crate::values::Routing;
 use crate::workload::{Port, Purpose};
 
-pub(super) fn services(cx: &Context<'_>) -> [Object; 2] {
-    [service(cx), headless(cx)]
+pub(super) fn services(cx: &Context<'_>) -> Vec<Object> {
+    let own = cx.values.service.enabled.then(|| service(cx));
+    own.into_iter().chain([headless(cx)]).collect()
 }
 
 fn service(cx: &Context<'_>) -> Object {
@@ -33,7 +34,10 @@ fn service(cx: &Context<'_>) -> Object {
         ports: Some(cx.reachable().filter(|port| port.purpose.takes_data()).map(service_port).collect()),
         ..ServiceSpec::default()
     };
-    let object = Service { metadata: cx.metadata(NAME), spec: Some(spec), ..Service::default() };
+    let annotations = cx.values.service.annotations.clone();
+    let mut metadata = cx.metadata(NAME);
+    metadata.annotations = (!annotations.is_empty()).then_some(annotations);
+    let object = Service { metadata, spec: Some(spec), ..Service::default() };
     Object::new(&object, &note.replace("NAMESPACE", &cx.values.namespace))
 }
 

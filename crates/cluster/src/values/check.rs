@@ -1,5 +1,6 @@
 //! What is wrong with the choices, taken together with the configuration: all of it, each with what to do.
 
+mod access;
 mod gateway;
 mod memory;
 mod monitoring;
@@ -24,6 +25,7 @@ impl Values {
         let check = Check { values: self, workload };
         let mut problems = Vec::new();
         settings::check(&check, &mut problems);
+        access::check(&check, &mut problems);
         reach::check(&check, &mut problems);
         placement::check(&check, &mut problems);
         memory::check(&check, &mut problems);

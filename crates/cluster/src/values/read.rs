@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Backend, Image, Labelled, Monitor, NetworkPolicy, PriorityClass, Rollout, Storage, Values, reference::camel_case,
+    Backend, Image, Labelled, Monitor, NetworkPolicy, PriorityClass, Rbac, Rollout, Service, ServiceAccount, Storage,
+    Values, reference::camel_case,
 };
 use crate::nearest::nearest;
 use crate::problem::Problem;
@@ -72,6 +73,9 @@ pub(super) const SECTIONS: &[(&str, &[(&str, &str)])] = &[
     ("image", Image::DOCS),
     ("backend", Backend::DOCS),
     ("priorityClass", PriorityClass::DOCS),
+    ("serviceAccount", ServiceAccount::DOCS),
+    ("rbac", Rbac::DOCS),
+    ("service", Service::DOCS),
     ("storage", Storage::DOCS),
     ("rollout", Rollout::DOCS),
     ("serviceMonitor", Monitor::DOCS),

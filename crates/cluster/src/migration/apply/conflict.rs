@@ -46,7 +46,8 @@ pub(super) fn conflicts(error: &kube::Error) -> Vec<Conflict> {
 
 /// Why nothing was done, and what can be.
 pub(super) fn refusal(owned: &[(String, Vec<Conflict>)], report: &Report) -> String {
-    let mut out = "fields that the migration would set have been set by others, to other values. Nothing was changed:".to_owned();
+    let mut out =
+        "fields that the migration would set have been set by others, to other values. Nothing was changed:".to_owned();
     let mut by_kubectl = true;
     for (reference, conflicts) in owned {
         out += &format!("\n  {reference}");
@@ -59,7 +60,9 @@ pub(super) fn refusal(owned: &[(String, Vec<Conflict>)], report: &Report) -> Str
             values there too";
     if by_kubectl {
         let kubectl = &report.target.kubectl;
-        out += &format!(".\nOr let kubectl keep them: otel-agent migrate --manifests-to agent.yaml && {kubectl} apply -f agent.yaml");
+        out += &format!(
+            ".\nOr let kubectl keep them: otel-agent migrate --manifests-to agent.yaml && {kubectl} apply -f agent.yaml"
+        );
     }
     out
 }
@@ -71,7 +74,8 @@ mod tests {
     use super::*;
 
     fn answer(causes: &serde_json::Value) -> kube::Error {
-        let status = json!({"code": 409, "reason": "Conflict", "message": "Apply failed", "details": {"causes": causes}});
+        let status =
+            json!({"code": 409, "reason": "Conflict", "message": "Apply failed", "details": {"causes": causes}});
         kube::Error::Api(Box::new(serde_json::from_value(status).unwrap()))
     }
 
@@ -82,7 +86,8 @@ mod tests {
 
     #[test]
     fn each_owner_is_named_once_with_its_fields() {
-        let error = answer(&json!([cause("helm", ".a"), cause("kubectl-client-side-apply", ".b"), cause("helm", ".c")]));
+        let error =
+            answer(&json!([cause("helm", ".a"), cause("kubectl-client-side-apply", ".b"), cause("helm", ".c")]));
         let told: Vec<String> = conflicts(&error).iter().map(Conflict::to_string).collect();
         assert_eq!(told, ["helm: .a, .c", "kubectl-client-side-apply: .b"]);
     }

@@ -38,8 +38,11 @@ pub(super) fn check(check: &Check<'_>, problems: &mut Vec<Problem>) {
     }
 }
 
+/// What names are made of.
+pub(super) const NAME_REMEDY: &str = "lower case letters, digits and dashes, at most 63";
+
 /// A name of the namespace or of a Service: `open-telemetry`.
-fn is_label(name: &str) -> bool {
+pub(super) fn is_label(name: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=63).contains(&name.len()) && name.chars().all(inner) && !name.starts_with('-') && !name.ends_with('-')
 }
@@ -56,7 +59,7 @@ fn namespaces(values: &Values, problems: &mut Vec<Problem>) {
     for (path, name) in [("namespace", &values.namespace)].into_iter().chain(others) {
         if !is_label(name) {
             let what = format!("`{name}` cannot be the name of a namespace");
-            problems.push(Problem::error(path, what, "lower case letters, digits and dashes, at most 63"));
+            problems.push(Problem::error(path, what, NAME_REMEDY));
         }
     }
     if values.create_namespace && ["default", "kube-system", "kube-public"].contains(&values.namespace.as_str()) {

@@ -28,7 +28,9 @@ fi
 # What a linker can save (docs/decisions/0010-size.md). Of equal functions one is kept: Rust's linker for this target is LLD,
 # which can. The table of addresses that are adjusted at start is written short: glibc reads that since 2.36. And the whole
 # program is optimized as one piece; for `cargo run --release` Cargo.toml has `lto = "thin"`, which makes use of all processors.
-link=(-C lto=fat)
+# There, "s" means that only what is small is inlined from one package into another; each package by itself was optimized
+# for speed before, as Cargo.toml has it.
+link=(-C lto=fat -C opt-level=s)
 [ "$target" != x86_64-unknown-linux-gnu ] || link+=(-C link-arg=-Wl,--icf=all)
 glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d' ' -f2 || true)
 if [ "$target" = "$host" ] && [ "$(printf '%s\n' 2.36 "${glibc:-0}" | sort -V | head -n 1)" = 2.36 ]; then

@@ -10,6 +10,7 @@ import time
 
 from harness import ledger, overload
 from harness.cgroup import MemoryGroup
+from harness.configs import changed
 from harness.overload import Load
 from harness.program import Program
 from harness.runner import Run, add
@@ -59,6 +60,29 @@ def overloaded(mebibytes: int, run: Run) -> None:
     _given_back(program, idle, peak)
     if BESIDE:
         _beside(mebibytes, run)
+
+
+def connections_alone(run: Run) -> None:
+    """500 connections over gRPC take the process past the soft limit by themselves: little is let in then, but not nothing."""
+    backend = run.open(SlowBackend(RATE, keep=False))
+    with Program("agent", ["overload.yaml"], backend.env) as program:
+        idle = program.memory()[0] >> 20
+    # they take some 30 MiB
+    config = run.open(changed("overload.yaml", "limit_percentage: 80", f"limit_mib: {idle + 50}", "spike_limit_percentage: 25", "spike_limit_mib: 35"))
+    program = run.start([config], backend.env)
+    sender = overload.start(LOADS[1], _ports(program), 2 * RATE, 30)
+    open_ones = lambda: program.samples().sum("otel_agent_budget_beside_bytes") > 490 * 48 << 10  # noqa: E731
+    until(lambda: open_ones() and program.memory()[0] >> 20 > idle + 17, lambda: f"the soft limit is passed: {idle} {program.memory()}", 25)
+    began, taken = time.monotonic(), backend.taken
+    until(lambda: time.monotonic() > began + 10, "ten seconds have passed", 20)
+    goodput = (backend.taken - taken) / (RATE * (time.monotonic() - began))
+    resident = program.memory()[0] >> 20
+    sender.terminate()
+    sender.communicate()
+    print(f"     idle {idle} MiB, soft limit {idle + 15}, hard {idle + 50}: {resident} MiB resident, the backend {goodput:.0%} busy")
+    assert goodput > 0.75, f"the backend was {goodput:.0%} busy"
+    backend.hurry()
+    ledger.assert_balanced(program)
 
 
 def _fill(program: Program) -> None:
@@ -119,6 +143,7 @@ def _beside(mebibytes: int, run: Run) -> None:
     print(f"     collector: {mebibytes} MiB: the group at most {group.peak() >> 20} MiB, killed {group.killed()} times, it {state}")
 
 
+add("reliability/overload-by-connections", connections_alone, 120, agent_only="its limiter looks at the heap alone")
 LIMIT = (SECONDS * 2 + 120) * (2 if BESIDE else 1)
 for size in (128, 64):
     add(f"reliability/overload-{size}", functools.partial(overloaded, size), LIMIT,

@@ -318,6 +318,10 @@ def others(run: Run) -> None:
     world.type(command)
     assert "backend.observability:4317" in world.plane.api.get("ConfigMap", "otel-agent", AGENTS)["data"]["agent.yaml"]
 
+    # what is the same is nobody's to take: both have set it then
+    done = world.migrate("--apply=agent")
+    assert "DaemonSet otel-agent brought up to date" in done and "taken over" not in done, done
+
     # or to take them over
     world.type("otel-agent manifests --backend elsewhere:4317 --profile low | kubectl apply -f -")
     done = world.migrate("--apply=agent", "--force-conflicts")

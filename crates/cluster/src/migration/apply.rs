@@ -19,6 +19,9 @@ mod agent;
 /// Fields that somebody else has set.
 mod conflict;
 
+/// What the API server would add.
+mod defaults;
+
 pub use agent::{Choices, agent};
 
 /// What a step did.

@@ -7,6 +7,7 @@ use kube::Client;
 use serde_json::Value;
 
 use super::conflict::{Conflict, conflicts, refusal};
+use super::defaults::with_defaults;
 use super::{Done, path_of, reference, send, so_far, told};
 use crate::migration::Report;
 use crate::migration::live::get;
@@ -31,9 +32,10 @@ pub struct Choices {
 /// server refused an object: those before it are there then, and named.
 pub async fn agent(client: &Client, report: &Report, objects: &[Value], choices: Choices) -> anyhow::Result<Done> {
     without_gaps(report, choices)?;
+    let objects: Vec<Value> = objects.iter().cloned().map(with_defaults).collect();
     let mut there = Vec::new();
     let mut owned = Vec::new();
-    for object in objects {
+    for object in &objects {
         let path = path_of(object)?;
         let is_there = get(client, &path).await.is_ok();
         there.push(is_there);

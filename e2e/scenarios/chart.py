@@ -54,8 +54,14 @@ CHOICES: list[tuple[list[str], dict]] = [
     (["--set=serviceAccount.name=telemetry", "--set=service.enabled=false", "--routing=host-port"],
      {"serviceAccount": {"name": "telemetry"}, "service": {"enabled": False}, "routing": "host-port"}),
     (["--set=rbac.create=false", "--set=serviceAccount.create=false"], {"rbac": {"create": False}, "serviceAccount": {"create": False}}),
+    (["--host-network", "--set=rollout.maxSurge=0", "--set=rollout.maxUnavailable=1"],
+     {"hostNetwork": True, "rollout": {"maxSurge": 0, "maxUnavailable": 1}}),
+    (["--set=resources.limits.cpu=2"], {"resources": {"limits": {"cpu": 2}}}),
     (["--env=TOKEN=1"], {"extraEnvs": [{"name": "TOKEN", "value": "1"}]}),
 ]
+
+NEAR = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+    {"matchExpressions": [{"key": "pool", "operator": "In", "values": ["a"]}]}]}}
 
 # for the draws: some of these keys with one of the values each
 DRAWN: dict[str, list] = {
@@ -75,12 +81,15 @@ DRAWN: dict[str, list] = {
     "image.digest": ["sha256:" + "0123456789abcdef" * 4],
     "image.pullPolicy": ["Always"],
     "imagePullSecrets": [[{"name": "registry"}]],
-    "resources.limits": [{"memory": "700Mi"}, {"cpu": "2", "memory": "2Gi"}],
-    "resources.requests": [{"cpu": "70m"}],
+    "resources.limits": [{"memory": "700Mi"}, {"cpu": "2", "memory": "2Gi"}, {"cpu": 2, "memory": 1073741824, "example.com/disk": 1}],
+    "resources.requests": [{"cpu": "70m"}, {"cpu": 0.25}],
     "nodeSelector": [{"pool": "a"}, {"kubernetes.io/os": "linux", "pool": "b"}],
     "tolerations": [[], [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}]],
-    "affinity": [{"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
-        {"matchExpressions": [{"key": "pool", "operator": "In", "values": ["a"]}]}]}}}],
+    "affinity": [{"nodeAffinity": NEAR},
+        {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "zone"}]}},
+        {"nodeAffinity": NEAR, "podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+            {"weight": 1, "podAffinityTerm": {"topologyKey": "zone"}}]}},
+        {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "kubernetes.io/hostname"}]}}],
     "serviceAccount.create": [False],
     "serviceAccount.name": ["telemetry", "team.telemetry"],
     "serviceAccount.annotations": [{"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/a"}],
@@ -90,8 +99,8 @@ DRAWN: dict[str, list] = {
     "priorityClassName": ["high"],
     "priorityClass.create": [True],
     "replicas": [1, 3],
-    "rollout.maxSurge": [1, "20%"],
-    "rollout.maxUnavailable": [2, "30%"],
+    "rollout.maxSurge": [1, "20%", 0, "0%"],
+    "rollout.maxUnavailable": [2, "30%", 0],
     "extraEnvs": [[{"name": "A", "value": "b"}]],
     "extraEnvsFrom": [[{"secretRef": {"name": "backend"}}]],
     "labels": [{"team": "a"}],
@@ -135,6 +144,12 @@ WRONG: list[tuple[dict, str, bool]] = [
     ({"rollout": {"maxSurge": 0}}, "rollout", True),
     ({"rollout": {"maxSurge": "0%", "maxUnavailable": 0}}, "rollout", True),
     ({"rollout": {"maxSurge": "many"}}, "maxSurge", True),
+    ({"rollout": {"maxSurge": "1"}}, "maxSurge", True),
+    ({"rollout": {"maxSurge": 1, "maxUnavailable": "10%"}}, "not both", True),
+    ({"nameOverride": "collector"}, "the objects are always called `otel-agent`", True),
+    ({"fullnameOverride": ""}, "a namespace of its own", True),
+    ({"resources": {"limits": {"memory": 1000000}}}, "too little", True),
+    ({"resources": {"limits": {"cpu": -1}}}, "cpu", True),
     ({"labels": {"app.kubernetes.io/instance": "a"}}, "app.kubernetes.io/instance", True),
     ({"podLabels": {"app.kubernetes.io/name": "a"}}, "podLabels", True),
     ({"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}, "`operator: Exists` takes any value", True),
@@ -159,6 +174,17 @@ def same_objects(run: Run) -> None:
         printed = _manifests(arguments)
         _same(printed, _by_values(values)[0], f"{arguments} and {values}")
         _same(printed, _template(values), f"{arguments} and the chart with {values}")
+
+
+@scenario("chart/affinity", seconds=120, agent_only="renders with the agent")
+def affinity(run: Run) -> None:
+    """A person's affinity beside the one by which the agents of a gateway keep apart, and in the place of it."""
+    for chosen in DRAWN["affinity"]:
+        for mode in ("deployment", "daemonset"):
+            values = {"mode": mode, "affinity": chosen}
+            objects, message = _by_values(values)
+            assert objects is not None, message
+            _same(objects, _template(values), f"the chart with {json.dumps(values)}")
 
 
 @scenario("chart/drawn", seconds=300, agent_only="renders with the agent")
@@ -345,7 +371,4 @@ def _draw(dice: random.Random) -> dict:
         for section in sections:
             place = place.setdefault(section, {})
         place[name] = dice.choice(DRAWN[key])
-    if values.get("mode") == "deployment":
-        # Wrong in the chart: it does not put an affinity beside the one that a gateway has anyway.
-        values.pop("affinity", None)
     return values

@@ -77,7 +77,11 @@ enum Shape {
 fn shape(samples: &[Sample<'_>]) -> Option<Shape> {
     let values: Vec<&Value> = samples.iter().map(|sample| sample.value).collect::<Option<_>>()?;
     let every = |test: fn(&Value) -> bool| values.iter().all(|value| test(value));
-    if every(|value| value.as_object().is_some_and(|map| !map.is_empty())) {
+    // Maps without a common key are different things, of which one stands here or the other.
+    let maps: Option<Vec<_>> = values.iter().map(|value| value.as_object()).collect();
+    if let Some((first, others)) = maps.as_deref().and_then(<[_]>::split_first)
+        && first.keys().any(|key| others.iter().all(|other| other.contains_key(key)))
+    {
         return Some(Shape::Map);
     }
     if every(|value| value.as_array().is_some_and(|list| !list.is_empty())) {

@@ -86,6 +86,12 @@ fn lists_are_matched_by_name_and_text_by_line() {
 }
 
 #[test]
+fn maps_without_a_common_key_are_one_or_the_other() {
+    let tree = check(&[2, 2], |point| Some(if point[0] == 0 { json!({"ours": point[1]}) } else { json!({"own": 1}) }));
+    assert!(matches!(&tree, Some(Branch::When(arms)) if arms.len() == 2), "{tree:?}");
+}
+
+#[test]
 fn an_order_that_depends_on_a_choice_is_kept() {
     check(&[2], |point| Some(if point[0] == 0 { json!(["a", "b"]) } else { json!(["b", "a"]) }));
 }

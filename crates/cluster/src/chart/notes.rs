@@ -62,12 +62,28 @@ const HELPERS: &str = r#"{{/* Whether the backend is reached by OTLP over HTTP: 
 {{- end -}}
 {{- end -}}
 
+{{/* An amount as a text: people write a number for whole CPUs, as Kubernetes lets them. */}}
+{{- define "otel-agent.amount" -}}
+{{- if kindIs "string" . -}}{{ . }}
+{{- else if eq (float64 .) (floor .) -}}{{ int64 . }}
+{{- else -}}{{ toString . }}
+{{- end -}}
+{{- end -}}
+
+{{/* Amounts by name, each as a text. */}}
+{{- define "otel-agent.amounts" -}}
+{{- $texts := dict -}}
+{{- range $name, $amount := . -}}{{- $_ := set $texts $name (include "otel-agent.amount" $amount) -}}{{- end -}}
+{{- toJson $texts -}}
+{{- end -}}
+
 {{/* CPU or memory of the container, as it was written or as the profile has it. */}}
 {{- define "otel-agent.figure" -}}
 {{- $values := (index . 0).Values -}}
 {{- $figures := dict FIGURES -}}
 {{- $usual := index $figures $values.profile (index . 1) (index . 2) -}}
-{{- get (index $values.resources (index . 1)) (index . 2) | default $usual -}}
+{{- $written := include "otel-agent.amounts" (index $values.resources (index . 1)) | fromJson -}}
+{{- get $written (index . 2) | default $usual -}}
 {{- end -}}
 
 {{/* A label that is the manifests' own. */}}

@@ -44,12 +44,18 @@ pub(super) struct Marker {
     pub(super) expression: &'static str,
     /// In a map: whether a person's key goes before one of the same name that is there anyway.
     pub(super) wins: bool,
+    /// What makes of the person's keys those that are written: `| include ".." | fromJson`, or nothing.
+    pub(super) through: &'static str,
 }
 
 /// The namespace in the objects.
 pub(super) const NAMESPACE: &str = "marked-namespace";
 /// The folder of the storage in the objects.
 pub(super) const STORAGE: &str = "/marked/storage/path";
+/// Amounts may be written as numbers.
+const AMOUNTS: &str = " | include \"otel-agent.amounts\" | fromJson";
+/// When `rollout.maxSurge` asks for more pods than usual.
+const MORE: &str = "regexMatch \"[1-9]\" (toString .Values.rollout.maxSurge)";
 const LONG: &str = "sha256:d16e57d16e57d16e57d16e57d16e57d16e57d16e57d16e57d16e57d16e57d16e";
 
 /// All of them, the first alternative of each is what the rest is rendered beside.
@@ -83,7 +89,16 @@ pub(super) fn choices() -> Vec<Choice> {
                 (json!("http://marked-backend:17654"), "include \"otel-agent.overHttp\" .".to_owned()),
             ],
         ),
-        choice("rollout.maxSurge", Group::Placement, nullable("rollout.maxSurge", json!("7654321%"))),
+        // No more than usual, even when it is written, keeps two pods from being beside each other.
+        choice(
+            "rollout.maxSurge",
+            Group::Placement,
+            [
+                (json!(null), "kindIs \"invalid\" .Values.rollout.maxSurge".to_owned()),
+                (json!("000%"), format!("and (not (kindIs \"invalid\" .Values.rollout.maxSurge)) (not ({MORE}))")),
+                (json!("7654321%"), MORE.to_owned()),
+            ],
+        ),
         choice("rollout.maxUnavailable", Group::Placement, nullable("rollout.maxUnavailable", json!("7654322%"))),
         choice("environment", Group::Text, text_or_nothing("environment", "marked-environment")),
         choice(
@@ -113,7 +128,18 @@ pub(super) fn choices() -> Vec<Choice> {
             ],
         ),
         // An empty mapping says no more than nothing.
-        choice("affinity", Group::Alone, [(json!(null), not("affinity")), (affinity(), is("affinity"))]),
+        choice(
+            "affinity",
+            Group::Alone,
+            [
+                (json!(null), not("affinity")),
+                (affinity(), "and .Values.affinity (kindIs \"invalid\" .Values.affinity.podAntiAffinity)".to_owned()),
+                (
+                    affinity_with_others(),
+                    "and .Values.affinity (not (kindIs \"invalid\" .Values.affinity.podAntiAffinity))".to_owned(),
+                ),
+            ],
+        ),
         choice("serviceAccount.create", Group::Alone, on_or_off("serviceAccount.create")),
         choice("serviceAccount.name", Group::Alone, text_or_nothing("serviceAccount.name", "marked-account")),
         choice("rbac.create", Group::Alone, on_or_off("rbac.create")),
@@ -203,7 +229,7 @@ const MAPS: &[(&str, &str, bool)] = &[
 
 /// All markers with what stands in their place.
 pub(super) fn markers() -> Vec<Marker> {
-    let text = |value: &str, expression| Marker { value: json!(value), expression, wins: true };
+    let text = |value: &str, expression| Marker { value: json!(value), expression, wins: true, through: "" };
     let mut all = vec![
         text(NAMESPACE, ".Release.Namespace"),
         text("marked-repository", ".Values.image.repository"),
@@ -227,15 +253,19 @@ pub(super) fn markers() -> Vec<Marker> {
         text("marked-prometheus-rule", ".Values.prometheusRule.namespace"),
         text("marked-dashboard", ".Values.dashboard.namespace"),
     ];
-    let whole = |value: Value, expression| Marker { value, expression, wins: true };
+    let whole = |value: Value, expression| Marker { value, expression, wins: true, through: "" };
     all.extend([
         whole(json!(17654), "include \"otel-agent.backendPort\" ."),
+        whole(json!("000%"), "toJson .Values.rollout.maxSurge"),
         whole(json!("7654321%"), "toJson .Values.rollout.maxSurge"),
         whole(json!("7654322%"), "toJson .Values.rollout.maxUnavailable"),
         whole(json!(7_654_323), "int .Values.replicas"),
         whole(json!(7_654_325), "int .Values.priorityClass.value"),
         whole(json!([{"key": "marked-tolerations"}]), ".Values.tolerations"),
-        whole(affinity(), ".Values.affinity"),
+        // Of a gateway's affinity the part that keeps agents apart is there anyway.
+        Marker { value: affinity(), expression: ".Values.affinity", wins: false, through: "" },
+        whole(affinity_with_others(), ".Values.affinity"),
+        whole(anti_affinity(), ".Values.affinity.podAntiAffinity"),
         whole(json!([{"name": "marked-imagePullSecrets"}]), ".Values.imagePullSecrets"),
         whole(json!([{"name": "marked-extraEnvs"}]), ".Values.extraEnvs"),
         whole(json!([{"name": "marked-extraVolumes"}]), ".Values.extraVolumes"),
@@ -256,10 +286,11 @@ pub(super) fn markers() -> Vec<Marker> {
         ".Values.prometheusRule.labels",
         ".Values.dashboard.labels",
     ];
-    let of_map = |((_, marker, wins), expression): (&(&str, &str, bool), _)| Marker {
+    let of_map = |((_, marker, wins), expression): (&(&str, &str, bool), &'static str)| Marker {
         value: json!({*marker: "marked"}),
         expression,
         wins: *wins,
+        through: if expression.starts_with(".Values.resources.") { AMOUNTS } else { "" },
     };
     all.extend(MAPS.iter().zip(maps).map(of_map));
     all
@@ -269,6 +300,17 @@ fn affinity() -> Value {
     let expression = json!([{"key": "marked-affinity", "operator": "Exists"}]);
     let terms = json!({"nodeSelectorTerms": [{"matchExpressions": expression}]});
     json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}})
+}
+
+/// One that says itself which pods it keeps away from.
+fn affinity_with_others() -> Value {
+    let mut both = affinity();
+    both["podAntiAffinity"] = anti_affinity();
+    both
+}
+
+fn anti_affinity() -> Value {
+    json!({"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "marked-anti-affinity"}]})
 }
 
 fn mount() -> Value {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::samples::{WorkloadOf, set};
 use crate::problem::Severity;
-use crate::values::Values;
+use crate::values::{NAME_OVERRIDES, Values, fixed_name};
 
 /// One of them.
 struct Refusal {
@@ -47,6 +47,10 @@ pub(super) fn template(workload: &WorkloadOf<'_>) -> Result<String> {
             format!("(printf {texts:?} {})", expressions.join(" "))
         };
         out.push_str(&format!("{{{{- if {} }}}}\n{{{{- fail {message} }}}}\n{{{{- end }}}}\n", refusal.condition));
+    }
+    for key in NAME_OVERRIDES {
+        let message = fixed_name(key).to_string();
+        out.push_str(&format!("{{{{- if hasKey .Values {key:?} }}}}\n{{{{- fail {message:?} }}}}\n{{{{- end }}}}\n"));
     }
     Ok(out)
 }
@@ -101,7 +105,12 @@ fn refusals() -> Vec<Refusal> {
             &[("namespace", json!("kube-system"))],
         )
         .showing("kube-system", ".Release.Namespace"),
-        refusal(NEVER_REPLACED, "rollout", &[("rollout.maxSurge", json!(0))]),
+        refusal(&never_replaced(), "rollout", &[("rollout.maxSurge", json!(0))]),
+        refusal(
+            &format!("and (eq .Values.mode \"daemonset\") ({}) ({})", some("maxSurge"), some("maxUnavailable")),
+            "rollout",
+            &[("rollout.maxSurge", json!(1)), ("rollout.maxUnavailable", json!(1))],
+        ),
     ];
     all.extend(labels("labels", "include \"otel-agent.ownLabel\" .Values.labels"));
     all.extend(labels("podLabels", "include \"otel-agent.ownLabel\" .Values.podLabels"));
@@ -110,9 +119,17 @@ fn refusals() -> Vec<Refusal> {
     all
 }
 
-const NEVER_REPLACED: &str = "and (or (not (kindIs \"invalid\" .Values.rollout.maxSurge)) (not (kindIs \"invalid\" .Values.rollout.maxUnavailable))) \
-                              (regexMatch \"^(0*%?|<nil>)$\" (toString .Values.rollout.maxSurge)) \
-                              (regexMatch \"^(0*%?|<nil>)$\" (toString .Values.rollout.maxUnavailable))";
+fn never_replaced() -> String {
+    let written = |key: &str| format!("(not (kindIs \"invalid\" .Values.rollout.{key}))");
+    let none = |key: &str| format!("(not ({}))", some(key));
+    let (surge, unavailable) = ("maxSurge", "maxUnavailable");
+    format!("and (or {} {}) {} {}", written(surge), written(unavailable), none(surge), none(unavailable))
+}
+
+/// Whether this part of a rollout is more than none: a number, or a percentage.
+fn some(key: &str) -> String {
+    format!("regexMatch \"[1-9]\" (toString .Values.rollout.{key})")
+}
 
 fn labels(path: &'static str, found: &str) -> Option<Refusal> {
     let written = [(path, json!({"app.kubernetes.io/name": "own"}))];

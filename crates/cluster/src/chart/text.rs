@@ -98,24 +98,43 @@ impl<'a> Writer<'a> {
 
     /// The arms of neighbours that are alike.
     fn arms(&mut self, indent: usize, arms: &[Arm], run: &[(Behind<'_>, &Vec<Arm>)]) {
-        let mut written = 0;
+        // Markers that differ may stand for the same expression: what reads the same is one arm.
+        let mut texts: Vec<(Arm, String)> = Vec::new();
         for (number, arm) in arms.iter().enumerate() {
             let own = run.iter().filter_map(|(behind, arms)| Some((*behind, arms.get(number)?.then.as_ref()?)));
             let own: Vec<(Behind<'_>, &Branch)> = own.collect();
-            if own.is_empty() {
-                continue;
+            let from = self.out.len();
+            self.sequence(indent, &own);
+            let text = self.out.split_off(from);
+            match texts.iter_mut().find(|(_, other)| *other == text) {
+                Some((other, _)) => other.alternatives.extend(&arm.alternatives),
+                None => texts.push((Arm { then: None, ..arm.clone() }, text)),
             }
+        }
+        if let [(_, text)] = texts.as_slice() {
+            self.out.push_str(text);
+            return;
+        }
+        let there = texts.iter().enumerate().filter(|(_, (_, text))| !text.is_empty());
+        for (written, (number, (arm, text))) in there.enumerate() {
             // Without a word for what is left out before it, the last one needs its own.
             let word = match written {
-                0 => format!("{{{{- if {} }}}}", self.condition(arm)),
-                _ if written == number && number == arms.len() - 1 => "{{- else }}".to_owned(),
+                0 => format!("{{{{- if {} }}}}", self.only(&texts).unwrap_or_else(|| self.condition(arm))),
+                _ if written == number && number == texts.len() - 1 => "{{- else }}".to_owned(),
                 _ => format!("{{{{- else if {} }}}}", self.condition(arm)),
             };
             self.line(indent, &word);
-            self.sequence(indent, &own);
-            written += 1;
+            self.out.push_str(text);
         }
         self.line(indent, "{{- end }}");
+    }
+
+    /// When something stands there, in the words of when nothing does: those are fewer.
+    fn only(&self, texts: &[(Arm, String)]) -> Option<String> {
+        let [(none, empty), (several, _)] = texts else { return None };
+        let none = self.condition(none);
+        let key = none.strip_prefix("not ").filter(|key| !key.contains(' '))?;
+        (empty.is_empty() && several.alternatives.len() > 1).then(|| key.to_owned())
     }
 
     fn condition(&self, arm: &Arm) -> String {
@@ -191,7 +210,9 @@ impl<'a> Writer<'a> {
     fn inserted(&mut self, indent: usize, marker: &Marker, keys: &[&str]) {
         let others: Vec<String> = keys.iter().map(|key| format!("{key:?}")).collect();
         if marker.wins || others.is_empty() {
-            self.line(indent, &format!("{{{{- toYaml {} | nindent {indent} }}}}", marker.expression));
+            let keys = format!("{}{}", marker.expression, marker.through);
+            let written = if marker.through.is_empty() { format!("toYaml {keys}") } else { format!("{keys} | toYaml") };
+            self.line(indent, &format!("{{{{- {written} | nindent {indent} }}}}"));
         } else {
             let rest = format!("omit {} {}", marker.expression, others.join(" "));
             self.line(indent, &format!("{{{{- with {rest} }}}}"));
@@ -201,12 +222,9 @@ impl<'a> Writer<'a> {
     }
 
     fn map_marker(&self, key: &str) -> Option<&'a Marker> {
-        self.markers.iter().find(|marker| {
-            marker
-                .value
-                .as_object()
-                .is_some_and(|map| map.len() == 1 && map.contains_key(key) && key.starts_with("marked"))
-        })
+        let alone =
+            |marker: &&Marker| marker.value.as_object().is_some_and(|map| map.len() == 1 && map.contains_key(key));
+        self.markers.iter().find(alone)
     }
 
     fn constant(&mut self, indent: usize, behind: Behind<'_>, value: &Value) {

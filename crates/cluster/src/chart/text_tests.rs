@@ -76,6 +76,41 @@ fn a_difference_is_a_condition_at_its_own_place() {
 }
 
 #[test]
+fn markers_of_one_expression_are_one_condition() {
+    let object = |surge: &str| json!({"kind": "a", "maxSurge": surge});
+    assert_eq!(
+        template(&[json!({"kind": "a", "maxSurge": 1}), object("000%"), object("7654321%")]),
+        "kind: a\n{{- if eq .Values.profile \"default\" }}\nmaxSurge: 1\n{{- else }}\n\
+         maxSurge: {{ toJson .Values.rollout.maxSurge }}\n{{- end }}\n"
+    );
+    assert_eq!(
+        template(&[object("000%"), object("7654321%")]),
+        "kind: a\nmaxSurge: {{ toJson .Values.rollout.maxSurge }}\n"
+    );
+}
+
+#[test]
+fn a_persons_affinity_stands_beside_ours() {
+    let chosen = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+        {"matchExpressions": [{"key": "marked-affinity", "operator": "Exists"}]}]}});
+    check(
+        &json!({"affinity": {"nodeAffinity": chosen, "podAntiAffinity": {"a": 1}}}),
+        "affinity:\n  {{- with omit .Values.affinity \"podAntiAffinity\" }}\n  {{- toYaml . | nindent 2 }}\n  {{- end }}\n  \
+         podAntiAffinity:\n    a: 1\n",
+    );
+    check(&json!({"affinity": {"nodeAffinity": chosen}}), "affinity:\n  {{- toYaml .Values.affinity | nindent 2 }}\n");
+}
+
+#[test]
+fn amounts_are_written_as_texts() {
+    check(
+        &json!({"limits": {"cpu": "500m", "marked-limits": "marked"}}),
+        "limits:\n  {{- if not (hasKey .Values.resources.limits \"cpu\") }}\n  cpu: \"500m\"\n  {{- end }}\n  \
+         {{- .Values.resources.limits | include \"otel-agent.amounts\" | fromJson | toYaml | nindent 2 }}\n",
+    );
+}
+
+#[test]
 fn an_item_that_begins_with_a_condition_stands_below_its_dash() {
     let item = |key: &str| json!({"list": [{"name": 1, key: 2}]});
     let text = template(&[item("a"), item("b")]);

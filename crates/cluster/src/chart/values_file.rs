@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::text::plain;
 use crate::values::reference::{Row, rows};
-use crate::values::{MetricsTo, Mode, Profile, Routing, StorageType, Values};
+use crate::values::{MetricsTo, Mode, NAME_OVERRIDES, Profile, Routing, StorageType, Values, fixed_name};
 
 /// Keys that Helm has words of its own for: the namespace of the release, and the version that it asks the cluster for.
 const OF_HELM: &[&str] = &["namespace", "kubernetesVersion"];
@@ -14,6 +14,8 @@ const OF_HELM: &[&str] = &["namespace", "kubernetesVersion"];
 const HEAD: &str = "\
 # What you may choose. A key that is not listed here is refused (values.schema.json).
 # `otel-agent manifests --values FILE` takes the same keys, and renders the same objects.
+# The objects are called otel-agent whatever the release is called: there is no nameOverride, and no fullnameOverride.
+# A second agent goes into a namespace of its own.
 ";
 
 /// The rows of the chart: those of the values without what Helm decides, each with its default.
@@ -122,6 +124,10 @@ pub(super) fn schema(values: &Values) -> String {
     let mut root = Map::new();
     // A parent chart hands these down.
     root.insert("global".to_owned(), json!({"type": "object"}));
+    // What the schema says of a key that is not there is only that; these are refused by a template, with the reason.
+    for key in NAME_OVERRIDES {
+        root.insert((*key).to_owned(), json!({"description": format!("Refused: {}", fixed_name(key).what)}));
+    }
     for (row, value) in own_rows(values) {
         let mut own = of(&row.key, &value);
         own["description"] = json!(about(&row));
@@ -156,13 +162,14 @@ fn of(key: &str, default: &Value) -> Value {
         json!({"enum": all.iter().map(|one| word(*one)).collect::<Vec<_>>()})
     }
     let texts = json!({"type": "object", "additionalProperties": {"type": "string"}});
-    let count = json!({"type": ["integer", "string", "null"], "pattern": "^[0-9]+%?$", "minimum": 0});
+    let count = json!({"type": ["integer", "string", "null"], "pattern": "^[0-9]+%$", "minimum": 0});
     let objects = json!({"type": ["array", "null"], "items": {"type": "object"}});
-    let quantity = json!({"type": "string", "pattern": "^[0-9]*[.]?[0-9]+(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"});
+    let quantity =
+        json!({"type": ["string", "number"], "minimum": 0, "pattern": "^[0-9]*[.]?[0-9]+(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"});
     let amounts = json!({
         "type": "object",
         "properties": {"cpu": quantity, "memory": quantity},
-        "additionalProperties": {"type": "string"},
+        "additionalProperties": {"type": ["string", "number"], "minimum": 0},
     });
     match key {
         "profile" => words(Profile::ALL, Profile::as_str),

@@ -89,7 +89,20 @@ fn names(docs: &[(&str, &str)]) -> Vec<String> {
     docs.iter().map(|(field, _)| camel_case(field)).collect()
 }
 
+/// Keys that most charts have and that are refused here with the reason.
+pub(crate) const NAME_OVERRIDES: &[&str] = &["nameOverride", "fullnameOverride"];
+
+/// What is told of one of them.
+pub(crate) fn fixed_name(key: &str) -> Problem {
+    let what = "the objects are always called `otel-agent`: `otel-agent doctor`, `otel-agent migrate`, dashboards and alerts go by that name";
+    let remedy = "leave it out; a second agent goes into a namespace of its own, which is part of the names that the whole cluster shares";
+    Problem::error(key, what, remedy)
+}
+
 fn unknown(path: &str, key: &str, known: &[String]) -> Problem {
+    if NAME_OVERRIDES.contains(&path) {
+        return fixed_name(key);
+    }
     let remedy = match nearest(key, known.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("the keys are {}", known.join(", ")),

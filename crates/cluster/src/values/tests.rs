@@ -176,6 +176,11 @@ fn two_pods_that_do_not_fit_on_a_node_are_not_asked_for() {
     assert_eq!(wrong(json!({"storage": {"type": "emptyDir"}, "rollout": surge}), with_journal), Vec::<String>::new());
     check(json!({"rollout": {"maxSurge": 0, "maxUnavailable": 0}}), "none can ever be replaced");
     check(json!({"rollout": {"maxSurge": 1, "maxUnavailable": 1}}), "takes one of `maxSurge` and `maxUnavailable`");
+    for values in [json!({"hostNetwork": true}), json!({"routing": "host-port"})] {
+        let mut values = values;
+        values["rollout"] = json!({"maxSurge": 0, "maxUnavailable": 1});
+        assert_eq!(wrong(values, |_| {}), Vec::<String>::new());
+    }
     check(json!({"rollout": {"maxSurge": "some"}}), "neither a number nor a percentage");
 }
 

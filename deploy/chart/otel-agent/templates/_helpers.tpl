@@ -28,12 +28,28 @@
 {{- end -}}
 {{- end -}}
 
+{{/* An amount as a text: people write a number for whole CPUs, as Kubernetes lets them. */}}
+{{- define "otel-agent.amount" -}}
+{{- if kindIs "string" . -}}{{ . }}
+{{- else if eq (float64 .) (floor .) -}}{{ int64 . }}
+{{- else -}}{{ toString . }}
+{{- end -}}
+{{- end -}}
+
+{{/* Amounts by name, each as a text. */}}
+{{- define "otel-agent.amounts" -}}
+{{- $texts := dict -}}
+{{- range $name, $amount := . -}}{{- $_ := set $texts $name (include "otel-agent.amount" $amount) -}}{{- end -}}
+{{- toJson $texts -}}
+{{- end -}}
+
 {{/* CPU or memory of the container, as it was written or as the profile has it. */}}
 {{- define "otel-agent.figure" -}}
 {{- $values := (index . 0).Values -}}
 {{- $figures := dict "low" (dict "requests" (dict "cpu" "50m" "memory" "64Mi") "limits" (dict "cpu" "200m" "memory" "256Mi")) "default" (dict "requests" (dict "cpu" "100m" "memory" "128Mi") "limits" (dict "cpu" "500m" "memory" "512Mi")) "high" (dict "requests" (dict "cpu" "200m" "memory" "256Mi") "limits" (dict "cpu" "1000m" "memory" "1Gi")) -}}
 {{- $usual := index $figures $values.profile (index . 1) (index . 2) -}}
-{{- get (index $values.resources (index . 1)) (index . 2) | default $usual -}}
+{{- $written := include "otel-agent.amounts" (index $values.resources (index . 1)) | fromJson -}}
+{{- get $written (index . 2) | default $usual -}}
 {{- end -}}
 
 {{/* A label that is the manifests' own. */}}

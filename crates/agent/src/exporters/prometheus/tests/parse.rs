@@ -28,31 +28,46 @@ pub(super) struct Native {
     pub(super) negative: BTreeMap<i64, i64>,
 }
 
-/// Reads a text format.
+/// Reads a text format. A family stands in one piece: its help, its type, its samples.
 pub(super) fn text(text: &str) -> Parsed {
     let mut parsed = Parsed::default();
-    for line in text.lines() {
-        if line == "# EOF" || line.is_empty() {
-            continue;
-        }
+    let mut family = String::new();
+    assert!(text.is_empty() || text.ends_with('\n'), "the last line has no end");
+    for line in text.split_terminator('\n').filter(|line| *line != "# EOF") {
         let mut rest = Cursor(line.chars().collect(), 0);
         if rest.takes("# TYPE ") {
             let name = rest.name();
             rest.expect(" ");
+            assert_eq!(name, family, "TYPE stands behind HELP");
             assert!(parsed.kinds.insert(name, rest.rest()).is_none(), "TYPE twice: {line}");
         } else if rest.takes("# HELP ") {
-            let name = rest.name();
+            family = rest.name();
             rest.expect(" ");
             let help = rest.rest();
-            parsed.help.insert(name, unescape(&help));
+            assert!(parsed.help.insert(family.clone(), unescape(&help)).is_none(), "HELP twice: {line}");
         } else {
-            sample(&mut parsed, rest, line);
+            let name = sample(&mut parsed, rest, line);
+            let kind = parsed.kinds.get(&family).map(String::as_str);
+            assert!(belongs(&name, &family, kind.unwrap_or("none")), "not of {family}, which is {kind:?}: {line}");
         }
     }
     parsed
 }
 
-fn sample(parsed: &mut Parsed, mut rest: Cursor, line: &str) {
+/// Whether a family of this type may have samples of this name. A counter has its suffix in OpenMetrics.
+fn belongs(name: &str, family: &str, kind: &str) -> bool {
+    let suffixes: &[&str] = match kind {
+        "histogram" => &["_bucket", "_sum", "_count"],
+        "summary" => &["", "_sum", "_count"],
+        "counter" => &["", "_total"],
+        "gauge" | "unknown" => &[""],
+        _ => &[],
+    };
+    name.strip_prefix(family).is_some_and(|suffix| suffixes.contains(&suffix))
+}
+
+/// Reads a line, and returns the name in it.
+fn sample(parsed: &mut Parsed, mut rest: Cursor, line: &str) -> String {
     let mut name = if rest.peek() == Some('{') { String::new() } else { rest.name() };
     let mut labels = Labels::new();
     if rest.takes("{") {
@@ -80,12 +95,14 @@ fn sample(parsed: &mut Parsed, mut rest: Cursor, line: &str) {
     let key = (name, labels);
     if let Some(exemplar) = exemplar {
         let (ids, behind) = exemplar.split_once("} ").unwrap();
-        let trace = ids.split("trace_id=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let trace = ids.split("trace_id=\"").nth(1).map(|trace| trace.split('"').next().unwrap().to_owned());
         let value = number(behind.split(' ').next().unwrap());
-        parsed.exemplars.insert(key.clone(), (trace, value.to_bits()));
+        parsed.exemplars.insert(key.clone(), (trace.unwrap_or_default(), value.to_bits()));
     }
+    let name = key.0.clone();
     let known = parsed.samples.insert(key, (value.to_bits(), time));
     assert!(known.is_none(), "a sample twice: {line}");
+    name
 }
 
 fn number(text: &str) -> f64 {
@@ -150,6 +167,7 @@ impl Cursor {
         self.expect("\"");
         let begin = self.1;
         while self.peek() != Some('"') {
+            assert!(self.peek().is_some(), "a quote is missing: {}", self.0.iter().collect::<String>());
             self.1 += if self.peek() == Some('\\') { 2 } else { 1 };
         }
         let text: String = self.0[begin..self.1].iter().collect();
@@ -383,17 +401,23 @@ pub(super) fn canonical(bound: f64) -> String {
     if bound == f64::INFINITY { "+Inf".to_owned() } else { format!("{bound:?}") }
 }
 
-/// The same answer with bounds and quantiles in one form.
+/// The same answer with bounds and quantiles in one form. Another metric may have labels of these names that say anything.
 pub(super) fn normal(mut parsed: Parsed) -> Parsed {
+    let kinds = std::mem::take(&mut parsed.kinds);
+    let is = |name: Option<&str>, kind: &str| name.and_then(|name| kinds.get(name)).is_some_and(|known| known == kind);
     let normal = |(name, mut labels): (String, Labels)| {
-        for label in ["le", "quantile"] {
-            if let Some(bound) = labels.get_mut(label).filter(|bound| *bound != "+Inf") {
-                *bound = canonical(bound.parse().unwrap());
-            }
+        let label = match name.as_str() {
+            name if is(name.strip_suffix("_bucket"), "histogram") => "le",
+            name if is(Some(name), "summary") => "quantile",
+            _ => return (name, labels),
+        };
+        if let Some(bound) = labels.get_mut(label) {
+            *bound = canonical(number(bound));
         }
         (name, labels)
     };
     parsed.samples = parsed.samples.into_iter().map(|(key, value)| (normal(key), value)).collect();
     parsed.exemplars = parsed.exemplars.into_iter().map(|(key, value)| (normal(key), value)).collect();
+    parsed.kinds = kinds;
     parsed
 }

@@ -227,11 +227,11 @@ proptest! {
         points.iter().for_each(|(number, pairs, said)| said.expect(&mut expected, *number, pairs));
         for format in [TEXT, OPEN, Format::Protobuf] {
             let bytes = scrape_in(&table, format, Escaping::Underscores, false);
-            let mut parsed = match format {
+            let parsed = match format {
                 Format::Protobuf => parse::protobuf(&bytes),
                 _ => parse::text(std::str::from_utf8(&bytes).unwrap()),
             };
-            let kinds = std::mem::take(&mut parsed.kinds);
+            let kinds = parsed.kinds.clone();
             if format == OPEN {
                 prop_assert!(bytes.ends_with(b"# EOF\n"));
                 let total = |(name, kind): (String, String)| {

@@ -109,7 +109,8 @@ impl Answer {
             return;
         }
         let name = escape::name(name, self.style.escaping);
-        let head = Head { name: name.as_ref().into(), help: TARGET_HELP.into(), kind: Kind::Gauge };
+        let (name, help) = (name.as_ref().into(), TARGET_HELP.into());
+        let head = Head { name, help, kind: Kind::Gauge, base_is_taken: false };
         let labels = targets.iter().map(|source| &source.target);
         match self.style.format.dialect() {
             Some(dialect) => text::targets(self.sink.text(), dialect, self.style, &head, labels),

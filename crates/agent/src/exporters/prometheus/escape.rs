@@ -1,6 +1,7 @@
 //! Names for clients that do not take every character in them.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::labels::Pairs;
@@ -42,14 +43,18 @@ pub(super) fn labels<'a>(
         return None;
     }
     let mut labels: Vec<(String, String)> = Vec::new();
+    let mut places: HashMap<Cow<'a, str>, usize> = HashMap::new();
     for (label, value) in sets.flat_map(|(pairs, _)| pairs.iter()) {
         let label = name(label, escaping);
-        match labels.iter_mut().find(|(known, _)| *known == label) {
+        match places.get(&label).and_then(|at| labels.get_mut(*at)) {
             Some((_, joined)) => {
                 joined.push(';');
                 joined.push_str(value);
             }
-            None => labels.push((label.into_owned(), value.to_owned())),
+            None => {
+                labels.push((label.clone().into_owned(), value.to_owned()));
+                places.insert(label, labels.len() - 1);
+            }
         }
     }
     Some(labels)

@@ -168,13 +168,10 @@ impl Histogram {
     /// Upper bounds, ascending and each once, with how many values are at or below them. The last bucket, up to
     /// infinity, is left to the reader: it is the count.
     pub(super) fn cumulative(&self) -> Vec<(f64, u64)> {
-        let mut buckets: Vec<(f64, u64)> = Vec::with_capacity(self.bounds.len());
-        for (at, bound) in self.bounds.iter().enumerate() {
-            if !buckets.iter().any(|(known, _)| known == bound) {
-                buckets.push((*bound, self.counts.get(at).copied().unwrap_or_default()));
-            }
-        }
+        let counts = self.counts.iter().copied().chain(std::iter::repeat(0));
+        let mut buckets: Vec<(f64, u64)> = self.bounds.iter().map(|bound| as_written(*bound)).zip(counts).collect();
         buckets.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        buckets.dedup_by(|(later, _), (earlier, _)| later.total_cmp(earlier).is_eq());
         let mut total = 0_u64;
         for (_, count) in &mut buckets {
             total = total.saturating_add(*count);
@@ -184,17 +181,25 @@ impl Histogram {
     }
 }
 
+/// A bound or a quantile in the one form of those that are written the same: there is one zero, and one NaN, which sorts
+/// before all others, so that infinity is the last.
+fn as_written(number: f64) -> f64 {
+    if number.is_nan() { f64::NAN.copysign(-1.0) } else { number + 0.0 }
+}
+
 impl Summary {
     /// Reads a data point.
     pub(super) fn read(point: &SummaryPoint<'_>) -> Summary {
-        let mut quantiles: Vec<(f64, f64)> = Vec::new();
-        for quantile in point.quantiles() {
-            match quantiles.iter_mut().find(|(known, _)| *known == quantile.quantile()) {
-                Some((_, value)) => *value = quantile.value(),
-                None => quantiles.push((quantile.quantile(), quantile.value())),
-            }
-        }
+        let quantiles = point.quantiles().map(|quantile| (as_written(quantile.quantile()), quantile.value()));
+        let mut quantiles: Vec<(f64, f64)> = quantiles.collect();
         quantiles.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        quantiles.dedup_by(|(later, value), (earlier, kept)| {
+            let again = later.total_cmp(earlier).is_eq();
+            if again {
+                *kept = *value;
+            }
+            again
+        });
         Summary { count: point.count(), sum: point.sum(), quantiles: quantiles.into() }
     }
 }

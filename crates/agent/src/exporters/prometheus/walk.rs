@@ -19,6 +19,8 @@ pub(super) struct Head {
     pub(super) name: Arc<str>,
     pub(super) help: Arc<str>,
     pub(super) kind: Kind,
+    /// It is named `…_total`, and another family has the name without that, under which OpenMetrics would show it.
+    pub(super) base_is_taken: bool,
 }
 
 /// A series as it is at this moment.
@@ -45,7 +47,8 @@ impl Row {
 #[derive(Debug)]
 pub(super) struct Walk {
     table: Arc<Table>,
-    families: std::vec::IntoIter<u32>,
+    /// With whether its base is taken.
+    families: std::vec::IntoIter<(u32, bool)>,
     /// The family that is being shown, with those of its members that were not yet.
     current: Option<(u32, std::vec::IntoIter<u32>)>,
     /// What was born later is not shown.
@@ -62,8 +65,10 @@ impl Walk {
         let now = table.now();
         let state = table.state();
         let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
-        let families = state.names.iter().filter(|(name, _)| is_wanted(name)).map(|(_, id)| *id);
-        let (families, births) = (families.collect::<Vec<u32>>().into_iter(), state.births);
+        let is_taken = |name: &str| name.strip_suffix("_total").is_some_and(|base| state.names.contains_key(base));
+        let families = state.names.iter().filter(|(name, _)| is_wanted(name));
+        let families: Vec<_> = families.map(|(name, id)| (*id, is_taken(name))).collect();
+        let (families, births) = (families.into_iter(), state.births);
         drop(state);
         Walk { table, families, current: None, births, now }
     }
@@ -84,9 +89,11 @@ impl Walk {
     /// The next family; its series come with [`Walk::rows`].
     pub(super) fn next_family(&mut self) -> Option<Head> {
         let state = self.table.state();
-        let (id, family) = self.families.by_ref().find_map(|id| Some((id, state.families.get(&id)?)))?;
+        let known = |(id, base_is_taken)| Some((id, base_is_taken, state.families.get(&id)?));
+        let (id, base_is_taken, family) = self.families.by_ref().find_map(known)?;
         self.current = Some((id, family.members.clone().into_iter()));
-        Some(Head { name: Arc::clone(&family.name), help: Arc::clone(&family.help), kind: family.kind })
+        let (name, help) = (Arc::clone(&family.name), Arc::clone(&family.help));
+        Some(Head { name, help, kind: family.kind, base_is_taken })
     }
 
     /// Adds the next series of the family to `rows`; false when there are no more.

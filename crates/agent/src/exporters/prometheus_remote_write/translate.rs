@@ -293,11 +293,13 @@ fn number_text(number: f64) -> String {
 /// The exemplars of each bucket and, last, of the one without a bound: an exemplar belongs to the first that holds it.
 fn by_bucket<'a>(bounds: &[f64], exemplars: impl Iterator<Item = OtlpExemplar<'a>>) -> Vec<Vec<Exemplar>> {
     let mut buckets = vec![Vec::new(); bounds.len() + 1];
+    let mut ascending: Vec<usize> = (0..bounds.len()).filter(|at| !bounds[*at].is_nan()).collect();
+    ascending.sort_by(|a, b| bounds[*a].total_cmp(&bounds[*b]));
     for each in exemplars {
         let made = exemplar(&each);
-        let holds = |bound: &(usize, &f64)| made.value <= *bound.1;
-        let smallest = bounds.iter().enumerate().filter(holds).min_by(|(_, a), (_, b)| a.total_cmp(b));
-        let position = smallest.map_or(bounds.len(), |(position, _)| position);
+        let holds = |at: &usize| made.value <= bounds[*at];
+        let smallest = ascending.get(ascending.partition_point(|at| !holds(at)));
+        let position = smallest.map_or(bounds.len(), |position| *position);
         if let Some(bucket) = buckets.get_mut(position) {
             bucket.push(made);
         }

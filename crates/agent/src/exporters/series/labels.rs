@@ -5,6 +5,8 @@
 //! `otel_scope_name`, `le`, a constant label) keeps its value under `exported_…`, as Prometheus does with labels of a
 //! target.
 
+use std::collections::HashSet;
+
 use wire::view::Attributes;
 
 use super::names::{BadName, Namer};
@@ -90,11 +92,9 @@ impl LabelSet {
         Ok(())
     }
 
+    /// A request may have a million attributes, so whether a key was there before is looked at in the end.
     fn put(&mut self, label: Label, key: &str) {
-        match self.attributes.iter_mut().find(|(known, its_key)| its_key == key && known.name == label.name) {
-            Some((known, _)) => known.value = label.value,
-            None => self.attributes.push((label, key.to_owned())),
-        }
+        self.attributes.push((label, key.to_owned()));
     }
 
     /// Adds the labels of all attributes.
@@ -111,6 +111,13 @@ impl LabelSet {
     pub fn finish(mut self) -> Vec<Label> {
         let mut attributes = std::mem::take(&mut self.attributes);
         attributes.sort_by(|(a, a_key), (b, b_key)| (&a.name, a_key).cmp(&(&b.name, b_key)));
+        attributes.dedup_by(|(later, its_key), (earlier, key)| {
+            let again = its_key == key && later.name == earlier.name;
+            if again {
+                earlier.value = std::mem::take(&mut later.value);
+            }
+            again
+        });
         let mut labels: Vec<Label> = Vec::with_capacity(self.set.len() + attributes.len());
         for (label, _) in attributes {
             match labels.last_mut() {
@@ -122,24 +129,38 @@ impl LabelSet {
             }
         }
         labels.retain(|label| !label.value.is_empty());
+        self.rename_reserved();
         self.rename_taken(&mut labels);
         labels.append(&mut self.set);
         labels.sort();
         labels
     }
 
+    /// A constant label may have a name that is kept for a label of some series only: `le`.
+    fn rename_reserved(&mut self) {
+        while let Some(at) = self.set.iter().position(|label| self.reserved.contains(&label.name.as_str())) {
+            let mut name = format!("{EXPORTED}{}", self.set[at].name);
+            while self.set.iter().any(|label| label.name == name) {
+                name.insert_str(0, EXPORTED);
+            }
+            self.set[at].name = name;
+        }
+    }
+
     fn rename_taken(&self, labels: &mut [Label]) {
         let is_kept = |name: &str| self.keeps_internal && name.starts_with("__") || self.reserved.contains(&name);
         let set = |name: &str| is_kept(name) || self.set.iter().any(|label| label.name == name);
-        for at in 0..labels.len() {
-            if !set(&labels[at].name) {
-                continue;
-            }
-            let mut name = format!("{EXPORTED}{}", labels[at].name);
-            while set(&name) || labels.iter().any(|label| label.name == name) {
+        if !labels.iter().any(|label| set(&label.name)) {
+            return;
+        }
+        let mut names: HashSet<String> = labels.iter().map(|label| label.name.clone()).collect();
+        for label in labels.iter_mut().filter(|label| set(&label.name)) {
+            let mut name = format!("{EXPORTED}{}", label.name);
+            while set(&name) || names.contains(&name) {
                 name.insert_str(0, EXPORTED);
             }
-            labels[at].name = name;
+            names.insert(name.clone());
+            label.name = name;
         }
     }
 }

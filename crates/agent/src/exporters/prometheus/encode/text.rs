@@ -29,8 +29,10 @@ struct Line<'a> {
 /// Writes help and type.
 pub(super) fn head(out: &mut Vec<u8>, dialect: Dialect, head: &Head) {
     let (name, kind) = match (dialect, head.kind) {
-        // In OpenMetrics the family of a counter is named without `_total`; what does not end so is no counter there.
-        (Dialect::OpenMetrics, Kind::Counter) => match head.name.strip_suffix("_total") {
+        // In OpenMetrics the family of a counter is named without `_total`; what does not end so is no counter there, nor can
+        // it be one if something else is called that.
+        (Dialect::OpenMetrics, Kind::Counter) => match head.name.strip_suffix("_total").filter(|_| !head.base_is_taken)
+        {
             Some(name) => (name, "counter"),
             None => (&*head.name, "unknown"),
         },

@@ -1,4 +1,7 @@
-//! What senders say differently: names, types, descriptions, and one series from two pods.
+//! What senders say differently: names, types, descriptions, one series from two pods; and what they say twice.
+
+use opentelemetry_proto::tonic::metrics::v1::summary_data_point::ValueAtQuantile;
+use opentelemetry_proto::tonic::metrics::v1::{Summary, SummaryDataPoint};
 
 use super::super::refusal::Refusal;
 use super::super::reports::Conflict;
@@ -121,7 +124,7 @@ fn attributes_that_collapse_to_one_label_are_joined_and_taken_names_are_kept_apa
     let expected = "a{a_b=\"1;2\",cluster=\"eu\",exported_cluster=\"us\",exported_job=\"mine\",\
                     exported_otel_scope_name=\"x\",job=\"shop\",otel_scope_name=\"meter\"} 1";
     let shown = lines(&table);
-    let parsed = |line: &str| parse::text(&format!("{line}\n")).samples;
+    let parsed = |line: &str| parse::text(&format!("# HELP a \n# TYPE a gauge\n{line}\n")).samples;
     assert_eq!(parsed(&shown[0]), parsed(expected), "{shown:?}");
 }
 
@@ -131,4 +134,69 @@ fn labels_that_the_format_adds_are_kept_free() {
     let point = HistogramDataPoint { attributes: attributes(&[("le", "mine")]), ..HistogramDataPoint::default() };
     take(&table, &[], vec![histogram("h", CUMULATIVE, vec![point])]);
     assert!(lines(&table)[0].contains("exported_le=\"mine\",le=\"+Inf\""), "{:?}", lines(&table));
+}
+
+#[test]
+fn a_constant_label_gives_way_to_one_that_the_format_adds() {
+    let table = table("without_scope_info: true, const_labels: {le: ours, quantile: ours}");
+    let histogram_point =
+        HistogramDataPoint { attributes: attributes(&[("le", "mine")]), ..HistogramDataPoint::default() };
+    let metrics = vec![histogram("h", CUMULATIVE, vec![histogram_point]), gauge("g", vec![point(&[], 1, 1.0)])];
+    take(&table, &[], metrics);
+    let bucket = "h_bucket{exported_exported_le=\"mine\",exported_le=\"ours\",quantile=\"ours\",le=\"+Inf\"} 0";
+    assert_eq!((&*lines(&table)[0], &*lines(&table)[1]), ("g{le=\"ours\",quantile=\"ours\"} 1", bucket));
+}
+
+/// Whatever is looked up by comparing each with each would take minutes here.
+#[test]
+fn a_point_with_very_many_bounds_quantiles_or_attributes_is_taken_and_shown_at_once() {
+    const MANY: usize = 200_000;
+    let table = table("without_scope_info: true, translation_strategy: NoTranslation, max_series_bytes: 1GiB");
+    let keys: Vec<String> = (0..MANY).map(|key| format!("__{key}.a")).collect();
+    let pairs: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), "x")).collect();
+    let wide = HistogramDataPoint {
+        explicit_bounds: (0..MANY).map(|bound| bound as f64).collect(),
+        bucket_counts: vec![1; MANY + 1],
+        ..HistogramDataPoint::default()
+    };
+    let quantile = |at: usize| ValueAtQuantile { quantile: at as f64 / MANY as f64, value: 1.0 };
+    let summary =
+        SummaryDataPoint { quantile_values: (0..MANY).map(quantile).collect(), ..SummaryDataPoint::default() };
+    let metrics = vec![
+        gauge("g", vec![point(&pairs, 1, 1.0)]),
+        histogram("h", CUMULATIVE, vec![wide]),
+        metric("s", Data::Summary(Summary { data_points: vec![summary] })),
+    ];
+    assert_eq!(take(&table, &[], metrics), 0);
+    let shown = scrape_in(&table, TEXT, Escaping::Underscores, false);
+    let text = String::from_utf8(shown).unwrap();
+    assert_eq!(text.matches("h_bucket{").count(), MANY + 1);
+    assert_eq!(text.matches("s{").count(), MANY);
+    assert_eq!(text.matches("exported__").count(), MANY);
+}
+
+#[test]
+fn bounds_and_quantiles_that_are_written_the_same_are_shown_once() {
+    let table = table("without_scope_info: true");
+    let odd = HistogramDataPoint {
+        explicit_bounds: vec![f64::INFINITY, f64::NAN, -f64::NAN, 0.0, -0.0, 1.0],
+        bucket_counts: vec![32, 1, 2, 4, 8, 16, 64],
+        ..HistogramDataPoint::default()
+    };
+    let quantiles = [(f64::NAN, 1.0), (-f64::NAN, 2.0), (0.5, 3.0)];
+    let quantiles = quantiles.map(|(quantile, value)| ValueAtQuantile { quantile, value });
+    let summary = SummaryDataPoint { quantile_values: quantiles.to_vec(), ..SummaryDataPoint::default() };
+    let metrics =
+        vec![histogram("h", CUMULATIVE, vec![odd]), metric("s", Data::Summary(Summary { data_points: vec![summary] }))];
+    take(&table, &[], metrics);
+    let parsed = parse::text(std::str::from_utf8(&scrape_in(&table, TEXT, Escaping::Underscores, false)).unwrap());
+    let value = |name: &str, label: &str, at: &str| {
+        let labels = parse::Labels::from([(label.to_owned(), at.to_owned())]);
+        parsed.samples.get(&(name.to_owned(), labels)).map(|(bits, _)| f64::from_bits(*bits))
+    };
+    assert_eq!(value("h_bucket", "le", "NaN"), Some(1.0), "of each bound the first one counts");
+    assert_eq!(value("h_bucket", "le", "0"), Some(5.0));
+    assert_eq!(value("h_bucket", "le", "1"), Some(21.0));
+    assert_eq!(value("h_bucket", "le", "+Inf"), Some(53.0));
+    assert_eq!(value("s", "quantile", "NaN"), Some(2.0), "the last one counts");
 }

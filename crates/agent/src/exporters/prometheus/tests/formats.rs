@@ -102,6 +102,19 @@ fn a_counter_whose_name_does_not_end_in_total_is_unknown_to_open_metrics() {
 }
 
 #[test]
+fn a_counter_beside_a_gauge_of_its_name_is_unknown_to_open_metrics() {
+    let table = table("without_scope_info: true");
+    take(&table, &[], vec![sum("a", CUMULATIVE, true, vec![point(&[], 1, 1.0)])]);
+    take(&table, &[], vec![gauge("a", vec![point(&[], 1, 2.0)])]);
+    let shown = |format| String::from_utf8(scrape_in(&table, format, Escaping::Underscores, false)).unwrap();
+    assert_eq!(
+        shown(OPEN),
+        "# HELP a \n# TYPE a gauge\na 2.0\n# HELP a_total \n# TYPE a_total unknown\na_total 1.0\n# EOF\n"
+    );
+    assert_eq!(shown(TEXT), "# HELP a \n# TYPE a gauge\na 2\n# HELP a_total \n# TYPE a_total counter\na_total 1\n");
+}
+
+#[test]
 fn native_histograms_are_whole_in_protobuf() {
     let table = table("");
     one_of_each(&table);

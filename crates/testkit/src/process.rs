@@ -171,6 +171,16 @@ impl AgentProcess {
         request(self.http, "POST", path, &format!("content-type: {content_type}\r\n"), body)
     }
 
+    /// The most memory that it was resident in so far, in bytes.
+    ///
+    /// # Errors
+    /// It has ended, or this is not Linux.
+    pub fn peak_memory(&self) -> Result<usize> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<usize>()? * 1024)
+    }
+
     /// Sends SIGTERM and waits for the end.
     ///
     /// # Errors

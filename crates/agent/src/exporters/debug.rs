@@ -3,22 +3,25 @@
 mod detailed;
 mod normal;
 mod output;
+mod pieces;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
+use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wire::{Signal, view};
+use wire::{Chain, Signal, view};
 
 use crate::component::{About, Component, HostPath, Needs, Status};
 use crate::pipeline::{Deliver, Fault, Outcome, Parcel, Policy, queue};
 use crate::settings::{ComponentId, GoDuration, Reader, Toggle, settings, words};
 use crate::telemetry::logs;
 use output::Output;
+use pieces::Pieces;
 
 settings! {
     /// Writes what passes to the log, for finding out what is going on.
@@ -140,6 +143,7 @@ impl Debug {
         })
     }
 
+    /// Writes a line of counts to the log, or a piece of text below it.
     fn log(&self, signal: Signal, line: &Line, text: Option<&str>) {
         let id = self.id.as_str();
         let [first, second, third] =
@@ -159,13 +163,13 @@ impl Debug {
                 )
             };
         }
-        match signal {
-            Signal::Traces => line!("Traces", "resource spans" = first, "spans" = second),
-            Signal::Metrics => line!("Metrics", "resource metrics" = first, "metrics" = second, "data points" = third),
-            Signal::Logs => line!("Logs", "resource logs" = first, "log records" = second),
-        }
-        if let Some(text) = text {
-            line!("{text}");
+        match (text, signal) {
+            (Some(text), _) => line!("{text}"),
+            (None, Signal::Traces) => line!("Traces", "resource spans" = first, "spans" = second),
+            (None, Signal::Metrics) => {
+                line!("Metrics", "resource metrics" = first, "metrics" = second, "data points" = third);
+            }
+            (None, Signal::Logs) => line!("Logs", "resource logs" = first, "log records" = second),
         }
     }
 }
@@ -175,17 +179,24 @@ impl Deliver for Debug {
         if !self.sampler.admit(Instant::now()) {
             return Outcome::Sent;
         }
-        let body = parcel.body.contiguous();
-        let request = view::Request::new(&body);
-        let line = Line::of(parcel.signal, request, parcel.items);
-        let text = text_of(self.verbosity, parcel.signal, request);
+        let (verbosity, signal, items) = (self.verbosity, parcel.signal, parcel.items);
         let Some(output) = self.output.clone() else {
-            self.log(parcel.signal, &line, text.as_deref());
+            let body = parcel.body.contiguous();
+            let request = view::Request::new(&body);
+            let line = Line::of(signal, request, items);
+            self.log(signal, &line, None);
+            let mut log = |piece: &str| self.log(signal, &line, Some(piece));
+            let mut pieces = Pieces::new(&mut log);
+            verbosity.write(&mut pieces, signal, request);
+            pieces.finish();
             return Outcome::Sent;
         };
-        let plain = format!("{line}\n{}", text.map(|text| text + "\n").unwrap_or_default());
         // A pipe that nobody reads from must not hold up a thread of the runtime.
-        let write = move || output.lock().unwrap_or_else(PoisonError::into_inner).write(plain.as_bytes());
+        let body = parcel.body.clone();
+        let write = move || {
+            let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+            verbosity.write_to(&mut output, signal, items, &body)
+        };
         match tokio::task::spawn_blocking(write).await {
             Ok(Ok(())) => Outcome::Sent,
             Ok(Err(error)) => Outcome::Refused { error: error.to_string(), fault: Fault::Elsewhere },
@@ -194,12 +205,36 @@ impl Deliver for Debug {
     }
 }
 
-/// The text below the line with the counts.
-fn text_of(verbosity: Verbosity, signal: Signal, request: view::Request<'_>) -> Option<String> {
-    match (verbosity, signal) {
-        (Verbosity::Basic, _) => None,
-        (Verbosity::Normal, _) => Some(normal::request(signal, request)),
-        (Verbosity::Detailed, _) => Some(detailed::request(signal, request)),
+// === impl Verbosity ===
+
+impl Verbosity {
+    /// Writes what stands below the line with the counts.
+    fn write(self, out: &mut dyn fmt::Write, signal: Signal, request: view::Request<'_>) {
+        match self {
+            Verbosity::Basic => {}
+            Verbosity::Normal => normal::request(out, signal, request),
+            Verbosity::Detailed => detailed::request(out, signal, request),
+        }
+    }
+
+    /// Writes everything as plain text; what follows a piece that could not be written is left out.
+    fn write_to(self, output: &mut Output, signal: Signal, items: usize, body: &Chain) -> anyhow::Result<()> {
+        let body = body.contiguous();
+        let request = view::Request::new(&body);
+        let mut result = Ok(());
+        let mut write = |piece: &str| {
+            if result.is_ok() {
+                result = output.write(piece.as_bytes());
+            }
+        };
+        let mut pieces = Pieces::new(&mut write);
+        let _ = writeln!(pieces, "{}", Line::of(signal, request, items));
+        self.write(&mut pieces, signal, request);
+        if self != Verbosity::Basic {
+            let _ = writeln!(pieces);
+        }
+        pieces.finish();
+        result
     }
 }
 
@@ -222,8 +257,8 @@ impl Line {
     }
 }
 
-impl std::fmt::Display for Line {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts: Vec<_> = self.counts.iter().map(|(name, count)| format!("\"{name}\": {count}")).collect();
         write!(f, "{}\t{{{}}}", self.message, counts.join(", "))
     }

@@ -19,6 +19,7 @@ use crate::component::{About, Component, HostPath, Needs, Status};
 use crate::pipeline::{Deliver, Fault, Outcome, Parcel, Policy};
 use crate::settings::{GoDuration, Reader, Toggle, settings, words};
 use groups::Groups;
+use record::Record;
 use writer::Writer;
 
 settings! {
@@ -251,7 +252,7 @@ impl Shared {
 
     fn write(&self, signal: Signal, body: &Chain) -> Outcome {
         let mut target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
-        let encode = |body: &Chain| record::encode(signal, body, self.format, self.compression);
+        let encode = |body: &Chain| Record::new(signal, body, self.format, self.compression);
         match &mut *target {
             Target::One(writer) => match encode(body).and_then(|record| writer.write(&record)) {
                 Ok(()) => Outcome::Sent,

@@ -24,6 +24,7 @@
 //! the schema does not know have no name and are left out; this is the one place where they do not survive.
 
 use std::fmt;
+use std::io;
 
 use crate::{Chain, Signal};
 
@@ -80,4 +81,12 @@ pub fn to_protobuf(signal: Signal, json: &[u8]) -> Result<Vec<u8>, JsonError> {
 #[must_use]
 pub fn from_protobuf(signal: Signal, request: &Chain) -> Vec<u8> {
     write::request(signal.request(), &request.contiguous())
+}
+
+/// Writes the same piece by piece, some 64 KiB at a time, so that the text is never in memory as a whole.
+///
+/// # Errors
+/// When `to` does not take a piece; it gets no more then.
+pub fn write(signal: Signal, request: &Chain, to: &mut dyn io::Write) -> io::Result<()> {
+    write::request_to(signal.request(), &request.contiguous(), to)
 }

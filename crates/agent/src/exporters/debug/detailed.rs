@@ -8,16 +8,16 @@ use wire::Signal;
 use wire::schema::{SEVERITY_NUMBER, SPAN_SPAN_KIND, STATUS_STATUS_CODE};
 use wire::view::{Attributes, Event, Link, LogRecord, Request, Resource, ScopeGroup, Span};
 
-use super::text::{id, name, time, typed};
+use super::text::{Typed, id, name, time};
 
 /// Writes a request.
-pub(super) fn request(signal: Signal, request: Request<'_>) -> String {
+pub(super) fn request(out: &mut dyn Write, signal: Signal, request: Request<'_>) {
     let (resource_word, scope_word) = match signal {
         Signal::Traces => ("ResourceSpans", "ScopeSpans"),
         Signal::Metrics => ("ResourceMetrics", "ScopeMetrics"),
         Signal::Logs => ("ResourceLog", "ScopeLogs"),
     };
-    let mut page = Page::default();
+    let mut page = Page(out);
     for (index, group) in request.resources().enumerate() {
         page.line(format_args!("{resource_word} #{index}"));
         page.line(format_args!("Resource SchemaURL: {}", group.schema_url()));
@@ -33,13 +33,11 @@ pub(super) fn request(signal: Signal, request: Request<'_>) -> String {
             }
         }
     }
-    page.0
 }
 
-#[derive(Default)]
-struct Page(String);
+struct Page<'a>(&'a mut dyn Write);
 
-impl Page {
+impl Page<'_> {
     fn line(&mut self, line: impl Display) {
         let _ = writeln!(self.0, "{line}");
     }
@@ -56,7 +54,7 @@ impl Page {
             if index == 0 {
                 self.line(format_args!("{header}:"));
             }
-            self.line(format_args!("{indent}     -> {}: {}", attribute.key(), typed(&attribute.value())));
+            self.line(format_args!("{indent}     -> {}: {}", attribute.key(), Typed(attribute.value())));
         }
     }
 
@@ -152,7 +150,7 @@ impl Page {
         if !record.event_name().is_empty() {
             self.line(format_args!("EventName: {}", record.event_name()));
         }
-        self.line(format_args!("Body: {}", typed(&record.body())));
+        self.line(format_args!("Body: {}", Typed(record.body())));
         self.attributes("Attributes", record.attributes());
         self.line(format_args!("Trace ID: {}", id(record.trace_id())));
         self.line(format_args!("Span ID: {}", id(record.span_id())));

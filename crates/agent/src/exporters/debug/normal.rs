@@ -8,7 +8,7 @@ use wire::view::{
     Point, Request, ResourceGroup, ScopeGroup, Span, SummaryPoint,
 };
 
-use super::text::{Fixed, Short, id, pairs};
+use super::text::{Fixed, Pairs, Short, id};
 
 /// What the headers of a signal say.
 struct Words {
@@ -17,37 +17,35 @@ struct Words {
 }
 
 /// Writes a request.
-pub(super) fn request(signal: Signal, request: Request<'_>) -> String {
+pub(super) fn request(out: &mut dyn Write, signal: Signal, request: Request<'_>) {
     let words = match signal {
         Signal::Traces => Words { resource: "ResourceTraces", scope: "ScopeTraces" },
         Signal::Metrics => Words { resource: "ResourceMetrics", scope: "ScopeMetrics" },
         Signal::Logs => Words { resource: "ResourceLog", scope: "ScopeLog" },
     };
-    let mut out = String::new();
     for (index, group) in request.resources().enumerate() {
-        resource(&mut out, &words, index, group);
+        resource(out, &words, index, group);
         for (index, group) in group.scopes().enumerate() {
-            scope(&mut out, &words, index, group);
+            scope(out, &words, index, group);
             match signal {
-                Signal::Traces => group.spans().for_each(|item| span(&mut out, item)),
-                Signal::Metrics => group.metrics().for_each(|item| metric(&mut out, item)),
-                Signal::Logs => group.log_records().for_each(|item| log_record(&mut out, item)),
+                Signal::Traces => group.spans().for_each(|item| span(out, item)),
+                Signal::Metrics => group.metrics().for_each(|item| metric(out, item)),
+                Signal::Logs => group.log_records().for_each(|item| log_record(out, item)),
             }
         }
     }
-    out
 }
 
-fn resource(out: &mut String, words: &Words, index: usize, group: ResourceGroup<'_>) {
+fn resource(out: &mut dyn Write, words: &Words, index: usize, group: ResourceGroup<'_>) {
     let _ = write!(out, "{} #{index}", words.resource);
     if !group.schema_url().is_empty() {
         let _ = write!(out, " [{}]", group.schema_url());
     }
     spaced(out, group.resource().attributes());
-    out.push('\n');
+    let _ = out.write_char('\n');
 }
 
-fn scope(out: &mut String, words: &Words, index: usize, group: ScopeGroup<'_>) {
+fn scope(out: &mut dyn Write, words: &Words, index: usize, group: ScopeGroup<'_>) {
     let scope = group.scope();
     let mut details = scope.name().to_owned();
     if !scope.version().is_empty() {
@@ -58,43 +56,41 @@ fn scope(out: &mut String, words: &Words, index: usize, group: ScopeGroup<'_>) {
     }
     let _ = write!(out, "{} #{index}{}{details}", words.scope, if details.is_empty() { "" } else { " " });
     spaced(out, scope.attributes());
-    out.push('\n');
+    let _ = out.write_char('\n');
 }
 
-fn spaced(out: &mut String, attributes: Attributes<'_>) {
-    let pairs = pairs(attributes, " ");
-    if !pairs.is_empty() {
-        out.push(' ');
-        out.push_str(&pairs);
+fn spaced(out: &mut dyn Write, attributes: Attributes<'_>) {
+    if attributes.clone().next().is_some() {
+        let _ = write!(out, " {}", Pairs(attributes, " "));
     }
 }
 
-fn span(out: &mut String, span: Span<'_>) {
+fn span(out: &mut dyn Write, span: Span<'_>) {
     let _ = write!(out, "{} {} {}", span.name(), id(span.trace_id()), id(span.span_id()));
     spaced(out, span.attributes());
-    out.push('\n');
+    let _ = out.write_char('\n');
 }
 
-fn log_record(out: &mut String, record: LogRecord<'_>) {
+fn log_record(out: &mut dyn Write, record: LogRecord<'_>) {
     let body: AnyValue<'_> = record.body();
-    let _ = writeln!(out, "{body} {}", pairs(record.attributes(), " "));
+    let _ = writeln!(out, "{body} {}", Pairs(record.attributes(), " "));
 }
 
-fn metric(out: &mut String, metric: Metric<'_>) {
+fn metric(out: &mut dyn Write, metric: Metric<'_>) {
     let data: Data<'_> = metric.data();
     for point in data.points() {
-        let _ = write!(out, "{}{{{}}} ", metric.name(), pairs(point.attributes(), ","));
+        let _ = write!(out, "{}{{{}}} ", metric.name(), Pairs(point.attributes(), ","));
         match point {
             Point::Number(point) => number(out, point),
             Point::Histogram(point) => histogram(out, point),
             Point::ExponentialHistogram(point) => exponential_histogram(out, point),
             Point::Summary(point) => summary(out, point),
         }
-        out.push('\n');
+        let _ = out.write_char('\n');
     }
 }
 
-fn number(out: &mut String, point: NumberPoint<'_>) {
+fn number(out: &mut dyn Write, point: NumberPoint<'_>) {
     let _ = match point.value() {
         Some(Number::Int(value)) => write!(out, "{value}"),
         Some(Number::Double(value)) => write!(out, "{}", Short(value)),
@@ -102,7 +98,7 @@ fn number(out: &mut String, point: NumberPoint<'_>) {
     };
 }
 
-fn totals(out: &mut String, count: u64, sum: Option<f64>, min: Option<f64>, max: Option<f64>) {
+fn totals(out: &mut dyn Write, count: u64, sum: Option<f64>, min: Option<f64>, max: Option<f64>) {
     let _ = write!(out, "count={count}");
     for (name, value) in [("sum", sum), ("min", min), ("max", max)] {
         if let Some(value) = value {
@@ -111,7 +107,7 @@ fn totals(out: &mut String, count: u64, sum: Option<f64>, min: Option<f64>, max:
     }
 }
 
-fn histogram(out: &mut String, point: HistogramPoint<'_>) {
+fn histogram(out: &mut dyn Write, point: HistogramPoint<'_>) {
     totals(out, point.count(), point.sum(), point.min(), point.max());
     let mut bounds = point.explicit_bounds();
     for count in point.bucket_counts() {
@@ -122,7 +118,7 @@ fn histogram(out: &mut String, point: HistogramPoint<'_>) {
     }
 }
 
-fn exponential_histogram(out: &mut String, point: ExponentialHistogramPoint<'_>) {
+fn exponential_histogram(out: &mut dyn Write, point: ExponentialHistogramPoint<'_>) {
     totals(out, point.count(), point.sum(), point.min(), point.max());
     let factor = std::f64::consts::LN_2 * (-f64::from(point.scale())).exp2();
     let bound = |offset: i32, index: usize| ((f64::from(offset) + index as f64) * factor).exp();
@@ -138,7 +134,7 @@ fn exponential_histogram(out: &mut String, point: ExponentialHistogramPoint<'_>)
     }
 }
 
-fn summary(out: &mut String, point: SummaryPoint<'_>) {
+fn summary(out: &mut dyn Write, point: SummaryPoint<'_>) {
     let _ = write!(out, "count={} sum={}", point.count(), Fixed(point.sum()));
     for quantile in point.quantiles() {
         let _ = write!(out, " q{}={}", Short(quantile.quantile()), Short(quantile.value()));

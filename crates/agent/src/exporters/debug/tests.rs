@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wire::{Chain, Signal, view};
 
-use super::{Config, Debug, Line, Sampler, Verbosity, text_of};
+use super::{Config, Debug, Line, Sampler, Verbosity};
 use crate::pipeline::{Deliver, Origin, Outcome, Parcel};
 use crate::settings::{ComponentId, read_text};
 use crate::telemetry::logs::capture;
@@ -64,7 +64,9 @@ fn written(verbosity: Verbosity, signal: Signal) -> String {
     let body = protobuf(signal).contiguous();
     let request = view::Request::new(&body);
     let line = Line::of(signal, request, 2);
-    format!("{line}\n{}", text_of(verbosity, signal, request).unwrap_or_default())
+    let mut text = format!("{line}\n");
+    verbosity.write(&mut text, signal, request);
+    text
 }
 
 #[test]

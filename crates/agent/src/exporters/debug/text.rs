@@ -5,24 +5,34 @@ use std::fmt;
 use wire::view::{AnyValue, Attributes};
 
 /// Attributes as `key=value`, with this between them.
-pub(super) fn pairs(attributes: Attributes<'_>, between: &str) -> String {
-    let pairs: Vec<_> = attributes.map(|entry| format!("{}={}", entry.key(), entry.value())).collect();
-    pairs.join(between)
+pub(super) struct Pairs<'a>(pub(super) Attributes<'a>, pub(super) &'static str);
+
+impl fmt::Display for Pairs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, entry) in self.0.clone().enumerate() {
+            write!(f, "{}{}={}", if index == 0 { "" } else { self.1 }, entry.key(), entry.value())?;
+        }
+        Ok(())
+    }
 }
 
 /// A value with its type, as in `Str(shop)`.
-pub(super) fn typed(value: &AnyValue<'_>) -> String {
-    let kind = match value {
-        AnyValue::Empty => "Empty",
-        AnyValue::Str(_) => "Str",
-        AnyValue::Bool(_) => "Bool",
-        AnyValue::Int(_) => "Int",
-        AnyValue::Double(_) => "Double",
-        AnyValue::Array(_) => "Slice",
-        AnyValue::Map(_) => "Map",
-        AnyValue::Bytes(_) => "Bytes",
-    };
-    format!("{kind}({value})")
+pub(super) struct Typed<'a>(pub(super) AnyValue<'a>);
+
+impl fmt::Display for Typed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.0 {
+            AnyValue::Empty => "Empty",
+            AnyValue::Str(_) => "Str",
+            AnyValue::Bool(_) => "Bool",
+            AnyValue::Int(_) => "Int",
+            AnyValue::Double(_) => "Double",
+            AnyValue::Array(_) => "Slice",
+            AnyValue::Map(_) => "Map",
+            AnyValue::Bytes(_) => "Bytes",
+        };
+        write!(f, "{kind}({})", self.0)
+    }
 }
 
 /// A time, as in `2020-02-11 20:26:12.000000321 +0000 UTC`.

@@ -5,10 +5,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use wire::fields::Fields;
 use wire::view::ResourceGroup;
 use wire::{Chain, Signal};
 
+use super::record::Record;
 use super::rotation::Settings;
 use super::writer::Writer;
 use super::{Config, failed, make_folder_of};
@@ -34,10 +36,11 @@ pub(super) struct Groups {
 /// What goes to one file.
 struct Group {
     segment: String,
-    request: Vec<u8>,
+    request: Chain,
+    items: usize,
 }
 
-type Encode<'a> = dyn Fn(&Chain) -> io::Result<Vec<u8>> + 'a;
+type Encode<'a> = dyn Fn(&Chain) -> io::Result<Record> + 'a;
 
 impl Groups {
     pub(super) fn new(config: &Config, rotation: Option<Settings>, folder_mode: u32) -> Groups {
@@ -58,23 +61,21 @@ impl Groups {
 
     /// Writes each resource to its file. When some of it could not be written, that is what is missing.
     pub(super) fn write(&mut self, signal: Signal, body: &Chain, encode: &Encode<'_>) -> Outcome {
-        let body = body.contiguous();
-        let (groups, homeless) = self.divide(&body);
-        let (mut rejected, mut written, mut failure) = (wire::count(signal, &homeless), 0, None);
+        let (groups, homeless) = self.divide(signal, &body.contiguous());
+        let (mut rejected, mut written, mut failure) = (homeless, 0, None);
         for group in groups {
             let path = self.path_of(&group.segment);
-            let items = wire::count(signal, &group.request);
-            let record = encode(&group.request.into());
+            let record = encode(&group.request);
             match record.and_then(|record| self.writer(&path)?.write(&record)) {
                 Ok(()) => written += 1,
                 Err(error) => {
-                    rejected += items;
+                    rejected += group.items;
                     failure.get_or_insert_with(|| failed(&path, &error));
                 }
             }
         }
         match failure {
-            Some(failure) if written == 0 && homeless.is_empty() => failure,
+            Some(failure) if written == 0 && homeless == 0 => failure,
             Some(Outcome::Retry { error, .. } | Outcome::Refused { error, .. }) => {
                 Outcome::Partial { rejected, message: error }
             }
@@ -86,20 +87,24 @@ impl Groups {
         }
     }
 
-    /// The resources by value of the attribute, and those that do not have it. A request is a list of them, so each part
-    /// is a request too.
-    fn divide(&self, body: &[u8]) -> (Vec<Group>, Vec<u8>) {
-        let (mut groups, mut homeless) = (Vec::<Group>::new(), Vec::new());
+    /// The resources by value of the attribute, and how many items are in those that do not have it. A request is a list of
+    /// them, so each part is a request too.
+    fn divide(&self, signal: Signal, body: &Bytes) -> (Vec<Group>, usize) {
+        let (mut groups, mut homeless) = (Vec::<Group>::new(), 0);
         for field in Fields::new(body).filter(|field| field.number == 1) {
             let (Some(content), Some(whole)) = (field.bytes(), body.get(field.start..field.end)) else { continue };
+            let (request, items) = (body.slice_ref(whole), wire::count(signal, whole));
             let value = ResourceGroup::new(content).resource().attributes().get(&self.attribute);
             let Some(segment) = value.and_then(|value| value.as_str().map(str::to_owned)) else {
-                homeless.extend_from_slice(whole);
+                homeless += items;
                 continue;
             };
             match groups.iter_mut().find(|group| group.segment == segment) {
-                Some(group) => group.request.extend_from_slice(whole),
-                None => groups.push(Group { segment, request: whole.to_vec() }),
+                Some(group) => {
+                    group.request.push(request);
+                    group.items += items;
+                }
+                None => groups.push(Group { segment, request: request.into(), items }),
             }
         }
         (groups, homeless)

@@ -1,9 +1,10 @@
 //! One open file, and its turn to a new one when it is full.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use super::record::Record;
 use super::rotation::{self, Settings};
 
 /// A file that records are added to, each as a whole or not at all.
@@ -35,20 +36,22 @@ impl Writer {
     }
 
     /// Adds a record. What a failure leaves of it is taken out again, so that the next one starts where it should.
-    pub(super) fn write(&mut self, record: &[u8]) -> io::Result<()> {
-        self.turn_if_full(record.len() as u64)?;
-        if let Err(error) = self.file.write_all(record) {
-            // If this fails too there is nothing more to be done, and the first error says why.
-            let _ = self.file.set_len(self.length);
-            return Err(error);
+    pub(super) fn write(&mut self, record: &Record) -> io::Result<()> {
+        self.turn_if_full(record)?;
+        match written(record, &self.file) {
+            Ok(bytes) => self.length += bytes,
+            Err(error) => {
+                // If this fails too there is nothing more to be done, and the first error says why.
+                let _ = self.file.set_len(self.length);
+                return Err(error);
+            }
         }
-        self.length += record.len() as u64;
         Ok(())
     }
 
-    fn turn_if_full(&mut self, more: u64) -> io::Result<()> {
-        let Some(settings) = &self.rotation else { return Ok(()) };
-        if self.length == 0 || self.length + more <= settings.max_bytes() {
+    fn turn_if_full(&mut self, record: &Record) -> io::Result<()> {
+        let Some(settings) = self.rotation.as_ref().filter(|_| self.length > 0) else { return Ok(()) };
+        if self.length + written(record, io::sink())? <= settings.max_bytes() {
             return Ok(());
         }
         match std::fs::rename(&self.path, rotation::backup_path(&self.path, settings)) {
@@ -60,6 +63,33 @@ impl Writer {
         self.length = 0;
         rotation::remove_old(&self.path, settings);
         Ok(())
+    }
+}
+
+/// Writes a record, and counts its bytes.
+fn written(record: &Record, to: impl Write) -> io::Result<u64> {
+    let mut counted = Counted { to, bytes: 0 };
+    let mut buffered = BufWriter::new(&mut counted);
+    record.write(&mut buffered)?;
+    buffered.flush()?;
+    drop(buffered);
+    Ok(counted.bytes)
+}
+
+struct Counted<W> {
+    to: W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = self.to.write(bytes)?;
+        self.bytes += taken as u64;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }
 

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
 use crate::Signal;
-use crate::json::{from_protobuf, to_protobuf};
+use crate::json::{from_protobuf, to_protobuf, write};
 
 #[track_caller]
 fn check(signal: Signal, protobuf: &[u8], expected: &str) {
@@ -117,4 +117,63 @@ fn reads_and_writes_numbers_packed_or_not() {
 fn what_is_cut_off_is_left_out_without_a_panic() {
     check(Signal::Logs, &[0x0a, 200], "{}");
     check(Signal::Logs, &[0x0a, 3, 0x12, 99, 0], r#"{"resourceLogs":[{"resource":{}}]}"#);
+}
+
+/// Takes what is written, and remembers how long the pieces were.
+#[derive(Default)]
+struct Pieces(Vec<u8>, Vec<usize>);
+
+impl std::io::Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        self.1.push(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn pieces_are_short_and_together_what_is_written_at_once() {
+    let text = |text: String| AnyValue { value: Some(Value::StringValue(text)) };
+    let attribute = |at: usize| KeyValue {
+        key: format!("key-{at}"),
+        value: (!at.is_multiple_of(3)).then(|| text("\"\n".repeat(at % 50))),
+        ..KeyValue::default()
+    };
+    let long = KeyValue { value: Some(text("long".repeat(100_000))), ..KeyValue::default() };
+    let bytes = AnyValue { value: Some(Value::BytesValue(vec![7; 200_000])) };
+    let bytes = KeyValue { value: Some(bytes), ..KeyValue::default() };
+    let attributes = (0..20_000).map(attribute).chain([long, bytes]).collect();
+    let bare = ResourceMetrics::default();
+    let full = ResourceMetrics { resource: Some(Resource { attributes, ..Resource::default() }), ..bare.clone() };
+    let resource_metrics = [vec![bare.clone(); 30_000], vec![full, bare]].concat();
+    let request = ExportMetricsServiceRequest { resource_metrics }.encode_to_vec().into();
+    let mut pieces = Pieces::default();
+    write(Signal::Metrics, &request, &mut pieces).unwrap();
+    assert!(pieces.0 == from_protobuf(Signal::Metrics, &request), "the pieces are not the whole");
+    let longest = pieces.1.iter().max().unwrap();
+    assert!(pieces.1.len() > 10 && *longest <= 2 * 64 * 1024, "{} pieces of up to {longest}", pieces.1.len());
+}
+
+#[test]
+fn who_takes_no_more_is_given_no_more() {
+    struct Full(usize);
+    impl std::io::Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += 1;
+            if self.0 > 1 { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(bytes.len()) }
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let resource_metrics = vec![ResourceMetrics::default(); 100_000];
+    let request = ExportMetricsServiceRequest { resource_metrics }.encode_to_vec().into();
+    let mut full = Full(0);
+    let error = write(Signal::Metrics, &request, &mut full).unwrap_err();
+    assert_eq!((error.kind(), full.0), (std::io::ErrorKind::StorageFull, 2));
 }

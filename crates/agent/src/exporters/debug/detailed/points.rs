@@ -9,7 +9,7 @@ use wire::view::{
 use super::super::text::{Fixed, id, name, time};
 use super::Page;
 
-impl Page {
+impl Page<'_> {
     pub(super) fn metric(&mut self, index: usize, metric: Metric<'_>) {
         let data = metric.data();
         self.line(format_args!("Metric #{index}"));

@@ -100,6 +100,26 @@ def unmatched(run: Run) -> None:
     it.world.finds_nothing()
 
 
+@scenario("doctor/attributes-mismatch", SECONDS)
+def mismatch(run: Run) -> None:
+    """The address and the name have to agree: a sender names another pod than the one that it sends from."""
+    both = "      - {sources: [{from: connection}, {from: resource_attribute, name: k8s.pod.name}]}\n"
+    it = alive.start(run, config=CONFIG.replace("".join(SOURCES.splitlines(keepends=True)[1:]), both))
+    [node] = it.world.nodes
+    it.world.plane.run_pod(objects.pod("cart", it.world.namespace, node), [HERE], node_ip=NODE)
+    program = it.any()
+
+    def sent(name: str, resources: int) -> float:
+        _send(program, resources, HERE, {"k8s.pod.name": name})
+        return program.samples().sum("otel_agent_k8s_association_misses", reason="mismatch")
+
+    until(lambda: sent("till", FEW) >= FEW, "the agent knows whose address it is", 30 * PATIENCE)
+    found = it.world.finds("attributes-unmatched")
+    assert "`mismatch`" in str(found["evidence"]), found
+    sent("cart", MANY)
+    it.world.finds_nothing()
+
+
 @scenario("doctor/attributes-absent", SECONDS)
 def absent(run: Run) -> None:
     """No pipeline has the processor: a note, which nobody has to follow; whoever edits the ConfigMap as it says is rid of it."""

@@ -92,6 +92,8 @@ def deployment(run: Run) -> None:
     until(lambda: status().get("readyReplicas") == 1, lambda: str(status()), 30 * PATIENCE)
     it.finds_nothing()
     it.plane.kubectl("set", "image", "deployment/otel-agent", "otel-agent=registry.test/otel-agent:0.2.0", f"--namespace={it.namespace}")
+    # its controller may count it a moment after it was made
+    until(lambda: (status()["replicas"], status().get("updatedReplicas")) == (2, 1), lambda: str(status()), 30 * PATIENCE)
     found = it.finds("rollout-stuck")
     assert "UP-TO-DATE 1" in found["evidence"][0] and found["title"].endswith("0 of 1 agents are new and ready"), found
     it.mend(found)

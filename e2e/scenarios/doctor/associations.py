@@ -120,6 +120,34 @@ def mismatch(run: Run) -> None:
     it.world.finds_nothing()
 
 
+@scenario("doctor/attributes-in-vain", SECONDS)
+def in_vain(run: Run) -> None:
+    """Pods are found by addresses alone, so that no sender can name itself: the configuration is told first, as it has to be written."""
+    without = CONFIG.replace("      - {sources: [{from: resource_attribute, name: k8s.pod.uid}]}\n", "")
+    it = alive.start(run, config=without)
+    [node] = it.world.nodes
+    it.world.plane.run_pod(objects.pod("cart", it.world.namespace, node), [HERE], node_ip=NODE)
+    _deployment(it.world, "till", node)
+    program = it.any()
+
+    def missed() -> bool:
+        _send(program, FEW, NODE)
+        return program.samples().sum("otel_agent_k8s_association_misses", reason="node") >= FEW
+
+    until(missed, "the agent knows the node by its address", 30 * PATIENCE)
+    found = it.world.finds("attributes-source-nat")
+    association = "processors::k8s_attributes::pod_association"
+    assert f"{association} has no entry for k8s.pod.uid" in found["evidence"], found
+    first, second = found["remedy"][:2]
+    entry = first["explanation"].split("put in front of the entries: ")[1]
+    it.world.shell(f"export KUBE_EDITOR=\"sed -i 's/^\\( *\\)pod_association:$/&\\n\\1  {entry}/'\"\n{first['command']}")
+    it.restart()
+    it.world.shell(second["command"])
+    _send(it.any(), FEW, NODE, {"k8s.pod.uid": _named(it.world, "till")})
+    it.world.finds_nothing()
+    assert "k8s.pod.uid" in it.any().configs[0].read_text()
+
+
 @scenario("doctor/attributes-absent", SECONDS)
 def absent(run: Run) -> None:
     """No pipeline has the processor: a note, which nobody has to follow; whoever edits the ConfigMap as it says is rid of it."""

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cluster::doctor::{Chosen, Context, Limiter, Listener, Pipeline, Report, Understood, diagnose};
+use cluster::doctor::{Chosen, Context, Limiter, Listener, NotByUid, Pipeline, Report, Understood, diagnose};
 use cluster::snapshot::connect::Access;
 use cluster::snapshot::pods::Container;
 use cluster::snapshot::{self, Options, Right};
@@ -110,6 +110,9 @@ fn look(arguments: &Arguments, chosen: &Chosen) -> anyhow::Result<Report> {
     Ok(diagnose(&snapshot, &context, chosen))
 }
 
+/// By which senders name their pod where their address does not.
+const POD_UID: &str = "k8s.pod.uid";
+
 /// The name under which the text is handed to the loader, as `env:` does with texts that are no files.
 const TEXT: &str = "the ConfigMap";
 
@@ -149,14 +152,21 @@ fn what_it_asks(plan: &Plan, understood: Understood) -> Understood {
         receivers: ids(&pipeline.receivers),
         processors: ids(&pipeline.processors),
     });
-    let passthrough = plan.processors.iter().filter_map(|(id, config)| match config {
-        processors::Config::K8sAttributes(config) if config.passthrough => Some(id.to_string()),
-        _ => None,
-    });
+    let adding_pods = || {
+        plan.processors.iter().filter_map(|(id, config)| match config {
+            processors::Config::K8sAttributes(config) => Some((id, config)),
+            _ => None,
+        })
+    };
+    let passthrough = adding_pods().filter(|(_, config)| config.passthrough);
+    let not_by_uid = adding_pods().filter(|(_, config)| !config.passthrough && !config.finds_by(POD_UID));
+    let not_by_uid = not_by_uid
+        .map(|(id, config)| NotByUid { processor: id.to_string(), is_listed: !config.pod_association.is_empty() });
     Understood {
         needs: needs.iter().flat_map(|(_, needs)| &needs.rights).map(right).collect(),
         pipelines: pipelines.collect(),
-        passthrough: passthrough.collect(),
+        passthrough: passthrough.map(|(id, _)| id.to_string()).collect(),
+        not_by_uid: not_by_uid.collect(),
         loopback: loopback(plan, &needs),
         limiter: plan.processors.values().find_map(limiter),
         batch_items: plan.processors.values().filter_map(batch_items).max(),
@@ -229,5 +239,27 @@ mod tests {
         let (here, variables) = with_the_node_named(text);
         assert_eq!(here, "processors: {k8s_attributes: {filter: {node: MY_NODE}}}");
         assert_eq!(variables, ["MY_NODE"]);
+    }
+
+    #[test]
+    fn a_configuration_that_does_not_look_at_the_senders_uid_is_told() {
+        let asked = |association: &str| {
+            let text = format!(
+                "receivers: {{otlp: {{protocols: {{grpc: }}}}}}\nprocessors: {{k8s_attributes/a: {{{association}}}}}\n\
+                 exporters: {{debug: }}\nservice: {{pipelines: {{logs: {{receivers: [otlp], processors: [k8s_attributes/a], \
+                 exporters: [debug]}}}}}}\n"
+            );
+            let understood = understand(&text, &Container::default());
+            assert!(understood.errors.is_empty(), "{:?}", understood.errors);
+            understood.not_by_uid.iter().map(|one| (one.processor.clone(), one.is_listed)).collect::<Vec<_>>()
+        };
+        let one = |is_listed| [("k8s_attributes/a".to_owned(), is_listed)];
+        let (uid, ip) = ("{from: resource_attribute, name: k8s.pod.uid}", "{from: connection}");
+        assert_eq!(asked(""), one(false));
+        assert_eq!(asked(&format!("pod_association: [{{sources: [{ip}]}}]")), one(true));
+        // Both have to agree, so that an address that hides the sender is in the way.
+        assert_eq!(asked(&format!("pod_association: [{{sources: [{uid}, {ip}]}}]")), one(true));
+        assert_eq!(asked(&format!("pod_association: [{{sources: [{ip}]}}, {{sources: [{uid}]}}]")), []);
+        assert_eq!(asked("passthrough: true"), []);
     }
 }

@@ -281,6 +281,14 @@ impl Config {
         }
     }
 
+    /// Whether a pod is found by this attribute of the sender alone.
+    pub(crate) fn finds_by(&self, attribute: &str) -> bool {
+        self.pod_association.iter().any(|association| match association.sources.as_slice() {
+            [only] => only.from == "resource_attribute" && only.name == attribute,
+            _ => false,
+        })
+    }
+
     fn check_associations(&self, cx: &mut Reader<'_>) {
         let mut seen = Vec::new();
         for (index, association) in self.pod_association.iter().enumerate() {

@@ -99,6 +99,9 @@ fn float(value: f64) -> String {
         if value > 0.0 { ".inf" } else { "-.inf" }.to_owned()
     } else if value.fract() == 0.0 && value.abs() < 1e15 {
         format!("{value:.1}")
+    } else if value.fract() == 0.0 {
+        // Its digits alone would be read back as a whole number.
+        format!("{value:e}")
     } else {
         format!("{value}")
     }
@@ -146,6 +149,19 @@ pub fn json_value(node: &Node) -> serde_json::Value {
         Yaml::Map(entries) => {
             let pairs = entries.iter().map(|entry| (entry.key.clone(), json_value(&entry.value)));
             serde_json::Value::Object(pairs.collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_with_a_fraction_are_read_back_as_such() {
+        for value in [0.5, 1.0, -3e14, 1e15, 7.211_644_586_603_811e18, -2e18, 1e300, 5e-324, f64::INFINITY] {
+            let written = float(value);
+            assert!(matches!(resolve_scalar(&written), Yaml::Float(read) if read == value), "{value:e} as {written}");
         }
     }
 }

@@ -320,6 +320,29 @@ fn one_record_that_waits_does_not_fill_the_disk_with_what_is_done() {
 }
 
 #[test]
+fn everything_that_waits_in_a_segment_is_kept_when_the_segment_is_written_again() {
+    let disk = Sim::default();
+    let (mut store, _, _) = open(&disk);
+    let names = 7000..7006_u64;
+    let waiting: Vec<u64> = names.clone().map(|name| store.append(&record(name, 2, 100)).unwrap()).collect();
+    waiting.iter().zip(0..).for_each(|(sequence, at)| assert!(store.finish(*sequence, at % 2)));
+    store.commit(true).unwrap();
+    let first = *disk.0.borrow().files.keys().next().unwrap();
+    for name in 0..500 {
+        let sequence = store.append(&record(name, 1, 1000)).unwrap();
+        store.commit(true).unwrap();
+        store.finish(sequence, 0);
+    }
+    store.commit(true).unwrap();
+    assert!(!disk.0.borrow().files.contains_key(&first), "the segment that they came in is gone");
+    disk.killed();
+    let (_, _, found) = open(&disk);
+    let pending: Vec<(u64, u64)> = found.iter().map(|(name, (_, pending, _))| (*name, *pending)).collect();
+    let expected: Vec<(u64, u64)> = names.zip([0b10, 0b01].into_iter().cycle()).collect();
+    assert_eq!(pending, expected);
+}
+
+#[test]
 fn a_full_journal_refuses_and_takes_again_when_something_is_done() {
     let disk = Sim::default();
     let (mut store, _, _) = open(&disk);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,8 @@ pub(super) trait Disk {
     /// A new, empty segment. It is there after a power failure if `durable`.
     fn create(&mut self, id: u64, durable: bool) -> io::Result<()>;
 
-    /// Writes at the end of a segment that this process has created. After an error some of it may be there.
+    /// Writes at the end of a segment that this process has created. After an error some of it may be there. It is an error
+    /// if somebody has removed the segment.
     fn append(&mut self, id: u64, parts: &[&[u8]]) -> io::Result<()>;
 
     /// Shortens a segment.
@@ -27,7 +28,7 @@ pub(super) trait Disk {
     /// Bytes of a segment; fewer at its end.
     fn read(&mut self, id: u64, from: u64, length: usize) -> io::Result<Vec<u8>>;
 
-    /// Removes a segment.
+    /// Removes a segment, if it is there.
     fn remove(&mut self, id: u64) -> io::Result<()>;
 
     /// Puts a segment that cannot be read where it is not found again, for a person to look at.
@@ -71,7 +72,7 @@ impl Folder {
     }
 
     fn file(&self, id: u64) -> PathBuf {
-        self.path.join(format!("{PREFIX}{id:016x}{SUFFIX}"))
+        self.path.join(file_name(id))
     }
 
     fn open_for_writing(&mut self, id: u64) -> io::Result<&mut File> {
@@ -80,6 +81,14 @@ impl Folder {
         }
         self.open.as_mut().map(|(_, file)| file).ok_or_else(|| io::Error::from(ErrorKind::NotFound))
     }
+}
+
+fn file_name(id: u64) -> String {
+    format!("{PREFIX}{id:016x}{SUFFIX}")
+}
+
+fn removed(id: u64) -> io::Error {
+    io::Error::new(ErrorKind::NotFound, format!("somebody has removed the file {}", file_name(id)))
 }
 
 fn private() -> OpenOptions {
@@ -122,7 +131,8 @@ impl Disk for Folder {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        // What is written to a file without a name is gone with this process.
+        if file.metadata()?.nlink() == 0 { Err(removed(id)) } else { Ok(()) }
     }
 
     fn truncate(&mut self, id: u64, length: u64) -> io::Result<()> {
@@ -145,7 +155,10 @@ impl Disk for Folder {
 
     fn remove(&mut self, id: u64) -> io::Result<()> {
         self.open.take_if(|(open, _)| *open == id);
-        std::fs::remove_file(self.file(id))
+        match std::fs::remove_file(self.file(id)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
     }
 
     fn set_aside(&mut self, id: u64) -> io::Result<()> {

@@ -158,9 +158,7 @@ impl<D: Disk> Store<D> {
             self.roll_back();
         }
         self.group.clear();
-        if self.writing {
-            self.good = self.segments.back().map(|segment| (segment.id, segment.bytes));
-        }
+        self.set_good();
         self.drop_done_segments();
         result
     }
@@ -177,10 +175,7 @@ impl<D: Disk> Store<D> {
         self.marks.push((place.segment, mark));
         if place.pending == 0 {
             self.records.remove(&sequence);
-            if let Some(segment) = self.segment_mut(place.segment) {
-                segment.live -= 1;
-                segment.live_bytes -= place.bytes;
-            }
+            self.leave(place);
         }
         true
     }
@@ -208,6 +203,11 @@ impl<D: Disk> Store<D> {
         let Some((Kind::Record, payload)) = format::entry(salt, &bytes) else { return Err(damaged()) };
         let (found, record, _) = Record::decode(payload, true).ok_or_else(damaged)?;
         if found == sequence { Ok(record) } else { Err(damaged()) }
+    }
+
+    /// Whether the disk did not take something since the last commit: nothing is taken until the next one.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.is_some()
     }
 
     /// Whether there are marks to write.
@@ -265,7 +265,16 @@ impl<D: Disk> Store<D> {
     fn move_oldest(&mut self) -> io::Result<()> {
         let Some(oldest) = self.segments.front() else { return Ok(()) };
         let (id, salt) = (oldest.id, oldest.salt);
-        let bytes = self.disk.read(id, 0, usize::MAX)?;
+        let bytes = match self.disk.read(id, 0, usize::MAX) {
+            Ok(bytes) => bytes,
+            // Somebody removed it. It takes no room; what of it is in memory goes its way, and the rest is found missing when
+            // it is read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.forget_oldest();
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         let there: Vec<(u64, Place)> =
             self.records.iter().filter(|(_, place)| place.segment == id).map(|(at, place)| (*at, *place)).collect();
         let mut moved = Vec::with_capacity(there.len());
@@ -279,14 +288,40 @@ impl<D: Disk> Store<D> {
             moved.push((sequence, Place { segment, at, bytes, pending: place.pending }));
         }
         self.flush(self.durable)?;
+        // What stands here now is nowhere else soon: it is not cut off if the group that it was written with fails.
+        self.set_good();
         for (sequence, place) in moved {
-            self.pending -= u64::from(place.pending.count_ones());
+            if let Some(before) = self.records.remove(&sequence) {
+                self.leave(before);
+                self.pending -= u64::from(before.pending.count_ones());
+            }
             self.insert(sequence, place);
         }
         self.disk.remove(id)?;
-        self.segments.pop_front();
-        self.marks.retain(|(segment, _)| *segment != id);
+        self.forget_oldest();
         Ok(())
+    }
+
+    /// The oldest segment is not on the disk any more.
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.segments.pop_front() {
+            self.marks.retain(|(segment, _)| *segment != oldest.id);
+        }
+    }
+
+    /// What has been written up to here is not cut off.
+    fn set_good(&mut self) {
+        if self.writing {
+            self.good = self.segments.back().map(|segment| (segment.id, segment.bytes));
+        }
+    }
+
+    /// A record is not in its segment any more, or done.
+    fn leave(&mut self, place: Place) {
+        if let Some(segment) = self.segment_mut(place.segment) {
+            segment.live -= 1;
+            segment.live_bytes -= place.bytes;
+        }
     }
 
     fn insert(&mut self, sequence: u64, place: Place) {
@@ -432,8 +467,7 @@ impl<D: Disk> Store<D> {
             if oldest.live > 0 || (last && self.writing) || self.disk.remove(id).is_err() {
                 return;
             }
-            self.segments.pop_front();
-            self.marks.retain(|(segment, _)| *segment != id);
+            self.forget_oldest();
         }
     }
 }

@@ -16,9 +16,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 use wire::Signal;
 
+use super::record::{Destination, Record};
+use super::store::Refused;
+use super::worker::Command;
 use super::{Fsync, Journal, Options, Replay};
 use crate::pipeline::ledger::Entry;
 use crate::pipeline::testing::{Fake, logs};
@@ -317,4 +321,29 @@ async fn one_who_hangs_up_before_the_answer_leaves_nothing_behind() {
     let journal = Journal::open("file_storage", options(folder.path()), &Metrics::new()).unwrap();
     let waiting: usize = journal.waiting().await.iter().map(|(_, records)| records).sum();
     assert_eq!(waiting as u64, accepted);
+}
+
+#[test]
+fn a_disk_that_takes_again_is_noticed_also_when_nothing_else_is_to_be_written() {
+    let disk = sim::Sim::default();
+    let options = Options { fsync: Fsync::Never, ..options(Path::new("/simulated")) };
+    let (_journal, mut worker) =
+        Journal::over(disk.clone(), "file_storage", options, &Metrics::new(), Box::new(drop)).unwrap();
+    let mut append = || {
+        let (reply, mut answer) = oneshot::channel();
+        let record = Record {
+            signal: Signal::Logs,
+            items: 1,
+            peer: None,
+            metadata: Vec::new(),
+            destinations: [Destination { pipeline: "logs".to_owned(), exporter: "otlp".to_owned() }].into(),
+            body: "a record".into(),
+        };
+        worker.round(std::iter::once(Command::Append(record, reply)));
+        answer.try_recv().unwrap()
+    };
+    disk.0.borrow_mut().dead = true;
+    assert_eq!(append(), Err(Refused::Disk("the disk is dead".to_owned())));
+    disk.0.borrow_mut().dead = false;
+    append().unwrap();
 }

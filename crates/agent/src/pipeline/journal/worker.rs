@@ -249,7 +249,7 @@ impl<D: Disk> Worker<D> {
         let appended = !self.replies.is_empty();
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let marks = due(self.marks_at);
-        if appended || marks || due(self.sync_at) {
+        if appended || marks || due(self.sync_at) || self.store.has_failed() {
             let sync = match self.options.fsync {
                 Fsync::Always => appended,
                 Fsync::Interval => due(self.sync_at),

@@ -150,8 +150,9 @@ impl Disk for Sim {
     fn remove(&mut self, id: u64) -> io::Result<()> {
         let mut state = self.0.borrow_mut();
         state.alive()?;
-        let file = state.files.remove(&id).ok_or(ErrorKind::NotFound)?;
-        state.removed.insert(id, file);
+        if let Some(file) = state.files.remove(&id) {
+            state.removed.insert(id, file);
+        }
         Ok(())
     }
 

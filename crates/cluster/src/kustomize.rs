@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::chart::WorkloadOf;
 use crate::folder::File;
 use crate::manifests::{Object, render, yaml};
-use crate::values::Values;
+use crate::values::{Values, merge};
 
 /// One overlay: its folder, what it is for, and what it chooses.
 struct Overlay {
@@ -103,18 +103,6 @@ fn overlaid(overlay: &Overlay, base: &[Object], values: &Values, workload: &Work
     }
     files.push(File::new(format!("{folder}/kustomization.yaml"), kustomization));
     Ok(files)
-}
-
-/// Sections are merged, everything else is replaced.
-fn merge(below: &mut Value, over: Value) {
-    match (below, over) {
-        (Value::Object(below), Value::Object(over)) => {
-            for (key, value) in over {
-                merge(below.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (below, over) => *below = over,
-    }
 }
 
 /// What turns one object into the other, as a JSON patch; none when they are the same.

@@ -22,7 +22,7 @@ pub use access::{Rbac, Service, ServiceAccount};
 use macros::{choice, values};
 pub use profile::{Figures, LIMIT_PERCENTAGE, Profile, SPIKE_LIMIT_PERCENTAGE};
 pub use quantity::{cpu_millis, memory_bytes};
-pub(crate) use read::{NAME_OVERRIDES, fixed_name};
+pub(crate) use read::{NAME_OVERRIDES, fixed_name, merge};
 
 values! {
     /// Everything one may choose.

@@ -31,6 +31,18 @@ impl Values {
         }
     }
 
+    /// Reads one value by its path, as `--set` names it: what stands beside it stays.
+    pub fn set(&mut self, written: &Value, problems: &mut Vec<Problem>) {
+        let own = serde_json::to_value(&*self).unwrap_or_default();
+        let over_own = |(key, value): (&String, &Value)| {
+            let mut merged = if value.is_object() { own[key].clone() } else { Value::Null };
+            merge(&mut merged, value.clone());
+            (key.clone(), merged)
+        };
+        let merged = written.as_object().into_iter().flatten().map(over_own).collect();
+        self.read(&Value::Object(merged), problems);
+    }
+
     fn read_key(&mut self, key: &str, value: &Value, problems: &mut Vec<Problem>) {
         let before = problems.len();
         for (section, docs) in SECTIONS.iter().filter(|(section, _)| *section == key) {
@@ -65,6 +77,18 @@ impl Values {
                 problems.push(Problem::error(key, what, "the reference has an example: docs/reference/manifests.md"));
             }
         }
+    }
+}
+
+/// Sections are merged, everything else is replaced.
+pub(crate) fn merge(below: &mut Value, over: Value) {
+    match (below, over) {
+        (Value::Object(below), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(below.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (below, over) => *below = over,
     }
 }
 

@@ -207,7 +207,7 @@ fn read(file: &str, argument: &str, told: &mut Told) -> Option<String> {
     }
 }
 
-/// `--set serviceMonitor.enabled=true`: as if it stood in a values file.
+/// `--set serviceMonitor.enabled=true`: as if it stood in the values file beside what is there.
 fn apply(set: &str, values: &mut Values, told: &mut Told) {
     let Some((key, text)) = set.split_once('=') else {
         told.argument(format!("`--set {set}` has no `=`"), "write `--set key.key=value`");
@@ -222,7 +222,7 @@ fn apply(set: &str, values: &mut Values, told: &mut Told) {
     let json = crate::config::output::json_value(&value);
     let nested = key.rsplit('.').fold(json, |value, key| serde_json::json!({ key: value }));
     let mut wrong = Vec::new();
-    values.read(&nested, &mut wrong);
+    values.set(&nested, &mut wrong);
     for problem in wrong {
         told.choice(&chosen::Problem { what: format!("--set {set}: {}", problem.what), ..problem });
     }

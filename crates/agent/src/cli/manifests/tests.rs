@@ -46,3 +46,19 @@ fn the_rendered_files_for_reference_are_what_their_arguments_render() {
     }
     assert!(stale.is_empty(), "out of date, run `make docs`: {stale:?}");
 }
+
+#[test]
+fn values_that_are_set_one_by_one_stand_beside_each_other() {
+    let mut told = Told::default();
+    let written = [
+        "--set=resources.limits.cpu=2",
+        "--set=resources.limits.memory=1Gi",
+        "--set=nodeSelector.a=b",
+        "--set=nodeSelector.c=d",
+    ];
+    let (_, _, objects) = rendered(&arguments(&written), &mut told).unwrap();
+    let text = yaml(&objects);
+    for expected in ["cpu: \"2\"", "memory: 1Gi", "a: b", "c: d"] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+}

@@ -25,6 +25,8 @@ else
     export "$linker=${!linker:-$compiler}"
   fi
 fi
+# A kernel for arm64 has pages of 4, 16 or 64 KiB; jemalloc runs with pages up to the size that it is built for.
+[[ $target != aarch64-* ]] || export JEMALLOC_SYS_WITH_LG_PAGE=16
 # What a linker can save (docs/decisions/0010-size.md). Of equal functions one is kept: Rust's linker for this target is LLD,
 # which can. The table of addresses that are adjusted at start is written short: glibc reads that since 2.36. And the whole
 # program is optimized as one piece; for `cargo run --release` Cargo.toml has `lto = "thin"`, which makes use of all processors.

@@ -18,6 +18,9 @@ const CAPACITY: usize = 1024;
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Whoever was here this long ago is expected again: SDKs export metrics once a minute.
 const LATELY: Duration = Duration::from_secs(70);
+/// Whoever was not here for this long and holds nothing is forgotten. Twice as long as anyone is told to stay away, so that
+/// nobody waits a fixed limit out by being forgotten.
+const FORGOTTEN: Duration = Duration::from_mins(10);
 
 /// All senders. Clones are the same.
 #[derive(Clone)]
@@ -108,8 +111,11 @@ impl Parties {
             Some(same) => Arc::clone(&same.party),
             None => self.find(known, pod),
         };
-        if !known.contains_key(&address) && known.len() >= CAPACITY && !make_room(known) {
-            return Arc::clone(&self.0.others);
+        if !known.contains_key(&address) {
+            known.retain(|_, known| now.duration_since(known.looked) < FORGOTTEN || known.party.holds(None) > 0);
+            if known.len() >= CAPACITY && !make_room(known) {
+                return Arc::clone(&self.0.others);
+            }
         }
         known.insert(address, Known { party: Arc::clone(&party), looked: now });
         let lately = known.values().filter(|known| now.duration_since(known.looked) < LATELY).count();

@@ -205,6 +205,22 @@ fn the_table_is_bounded_and_keeps_those_who_hold_something() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_has_been_away_for_long_is_forgotten_unless_it_holds_something() {
+    let parties = nobody();
+    let held = Charge::new(parties.of(address(0)), Signal::Logs);
+    (1..100).for_each(|number| drop(parties.of(address(number))));
+    advance(Duration::from_secs(599)).await;
+    drop(parties.of(address(99)));
+    drop(parties.of(address(100)));
+    assert_eq!(parties.len(), 101);
+    advance(Duration::from_secs(1)).await;
+    drop(parties.of(address(101)));
+    assert_eq!(parties.len(), 4, "one that holds something, and three that have sent within ten minutes");
+    assert_eq!(parties.of(address(0)).holds(None), charge::REQUEST);
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pod_is_one_sender_by_all_its_addresses_and_an_address_may_pass_to_another_pod() {
     let moved = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&moved);

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-/// The object with each `fieldRef` as the API server keeps it.
+/// The object with each `fieldRef` and `resourceFieldRef` as the API server keeps it.
 pub(super) fn with_defaults(mut object: Value) -> Value {
     fill(&mut object);
     object
@@ -12,8 +12,10 @@ pub(super) fn with_defaults(mut object: Value) -> Value {
 fn fill(value: &mut Value) {
     match value {
         Value::Object(keys) => {
-            if let Some(Value::Object(reference)) = keys.get_mut("fieldRef") {
-                reference.entry("apiVersion").or_insert_with(|| "v1".into());
+            for (reference, key, default) in [("fieldRef", "apiVersion", "v1"), ("resourceFieldRef", "divisor", "0")] {
+                if let Some(Value::Object(reference)) = keys.get_mut(reference) {
+                    reference.entry(key).or_insert_with(|| default.into());
+                }
             }
             keys.values_mut().for_each(fill);
         }
@@ -37,6 +39,15 @@ mod tests {
         assert_eq!(with_defaults(filled.clone()), filled);
         let other = pod(json!({"fieldPath": "spec.nodeName", "apiVersion": "v2"}));
         assert_eq!(with_defaults(other.clone()), other, "what is written stays");
+    }
+
+    #[test]
+    fn a_reference_to_a_resource_has_the_divisor_that_the_api_server_adds() {
+        let env = |reference: Value| json!({"env": [{"valueFrom": {"resourceFieldRef": reference}}]});
+        let filled = env(json!({"resource": "limits.memory", "divisor": "0"}));
+        assert_eq!(with_defaults(env(json!({"resource": "limits.memory"}))), filled);
+        let other = env(json!({"resource": "limits.memory", "divisor": "1Mi"}));
+        assert_eq!(with_defaults(other.clone()), other);
     }
 
     #[test]

@@ -174,6 +174,7 @@ class Reading:
     seconds: float
     rss: float  # MiB
     own: float  # MiB that are not pages of files
+    heap: float  # MiB that the program has asked its allocator for and not given back
     files: int
     threads: int
     cpu: float  # seconds
@@ -185,16 +186,17 @@ class Reading:
         status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line)
         ticks = (folder / "stat").read_text().rsplit(") ", 1)[1].split()
         held = sum(books(program, signal).held for signal in otlp.SIGNALS)
+        heap = program.samples().sum("otelcol_process_runtime_heap_alloc_bytes")
         return cls(time.monotonic() - began, int(status["VmRSS"].split()[0]) / 1024, int(status["RssAnon"].split()[0]) / 1024,
-                   len(list((folder / "fd").iterdir())), int(status["Threads"]),
+                   heap / 2**20, len(list((folder / "fd").iterdir())), int(status["Threads"]),
                    (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK"), held)
 
     def line(self) -> str:
-        return (f"{self.seconds:8.0f} {self.rss:9.2f} {self.own:9.2f} {self.files:6d} {self.threads:8d} "
+        return (f"{self.seconds:8.0f} {self.rss:9.2f} {self.own:9.2f} {self.heap:9.2f} {self.files:6d} {self.threads:8d} "
                 f"{self.cpu:9.2f} {self.held:9.0f}")
 
 
-HEAD = " seconds   RSS MiB  anon MiB  files  threads     CPU s held items"
+HEAD = " seconds   RSS MiB  anon MiB  heap MiB  files  threads     CPU s held items"
 
 
 @dataclass
@@ -214,14 +216,15 @@ class Outcome:
         """The readings after the first quarter, in which caches fill and the first pods' series come to their end."""
         return [r for r in self.readings if r.seconds >= self.readings[-1].seconds / 4]
 
-    def slope(self) -> tuple[float, float]:
-        """Of the resident memory in MiB an hour, and its standard error."""
-        xs, ys = [r.seconds / 3600 for r in self.settled], [r.rss for r in self.settled]
+    def slope(self, of: str) -> str:
+        """Of `rss` or `heap` in MiB an hour, and its standard error."""
+        xs, ys = [r.seconds / 3600 for r in self.settled], [getattr(r, of) for r in self.settled]
         slope, base = statistics.linear_regression(xs, ys)
         middle = statistics.fmean(xs)
         spread = sum((x - middle) ** 2 for x in xs)
         left = sum((y - base - slope * x) ** 2 for x, y in zip(xs, ys, strict=True))
-        return slope, (left / max(len(xs) - 2, 1) / spread) ** 0.5
+        error = (left / max(len(xs) - 2, 1) / spread) ** 0.5
+        return f"slope {slope:+.2f} +- {error:.2f} MiB an hour after the first quarter"
 
     def lost(self) -> int:
         """Items that were acknowledged and are not at the backend."""
@@ -229,7 +232,6 @@ class Outcome:
 
     def report(self) -> str:
         first, last = self.readings[0], self.readings[-1]
-        slope, error = self.slope()
         seconds, sent = last.seconds - first.seconds, sum(self.totals.acknowledged.values())
         files, threads = [r.files for r in self.settled], [r.threads for r in self.settled]
         return "\n".join((
@@ -238,8 +240,8 @@ class Outcome:
             f"{self.totals.refused} requests refused, {self.totals.broken} broken off",
             "dropped by an exporter: " + (", ".join(f"{n:.0f} {reason}" for reason, n in self.dropped.items()) or "none"),
             f"{self.pods} pods came and went, {self.without_pod} items arrived without a pod's name, {self.scrapes} scrapes",
-            f"RSS {min(r.rss for r in self.settled):.1f} to {max(r.rss for r in self.settled):.1f} MiB, "
-            f"slope {slope:+.2f} +- {error:.2f} MiB an hour after the first quarter",
+            *(f"{name} {min(getattr(r, of) for r in self.settled):.1f} to {max(getattr(r, of) for r in self.settled):.1f} "
+              f"MiB, {self.slope(of)}" for name, of in (("RSS", "rss"), ("heap", "heap"))),
             f"open files {min(files)} to {max(files)}, threads {min(threads)} to {max(threads)}, "
             f"CPU {(last.cpu - first.cpu) / seconds * 100:.1f} % of a processor"))
 

@@ -23,6 +23,8 @@ const GOOD: u64 = 75;
 /// Above this part it may come too late.
 const HIGH: u64 = 90;
 const MIB: u64 = 1 << 20;
+/// In bytes, more than any machine has: whatever claims more is taken for this, so that one can calculate with it.
+const MOST: u64 = 1 << 56;
 /// By the limiter as a processor, in items.
 const REFUSED_ITEMS: [&str; 3] = [
     "otelcol_processor_memory_limiter_refused_spans",
@@ -56,7 +58,7 @@ impl<'a> Seeing<'a> {
             context,
             agent,
             container: container.map(|container| container.name.clone()).unwrap_or_default(),
-            limit: limit.map(|limit| limit.whole()),
+            limit: limit.map(|limit| limit.whole().min(MOST)),
             understood: context.understood(agent),
         }
     }
@@ -231,7 +233,7 @@ fn near_limit(it: &Seeing<'_>) -> Option<Finding> {
     let used = it.agent.inside.iter().filter_map(|inside| {
         let rss = inside.metrics.as_ref()?.some()?.sum("otelcol_process_memory_rss")?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of bytes")]
-        Some((inside.pod.as_str(), rss as u64))
+        Some((inside.pod.as_str(), (rss as u64).min(MOST)))
     });
     let mut near: Vec<(&str, u64)> = used.filter(|(_, rss)| rss * 100 > limit * HIGH).collect();
     near.sort_by_key(|(_, rss)| std::cmp::Reverse(*rss));

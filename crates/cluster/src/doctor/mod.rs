@@ -72,6 +72,10 @@ pub mod reference;
 #[cfg(test)]
 mod played;
 
+/// Pods that say anything.
+#[cfg(test)]
+mod anything;
+
 pub use report::Report;
 
 /// All families, in the order of the reference page.

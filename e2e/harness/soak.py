@@ -18,6 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -175,6 +176,7 @@ class Reading:
     rss: float  # MiB
     own: float  # MiB that are not pages of files
     heap: float  # MiB that the program has asked its allocator for and not given back
+    series: float  # MiB of it that are series; they go with the pods that came of late
     files: int
     threads: int
     cpu: float  # seconds
@@ -186,17 +188,18 @@ class Reading:
         status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line)
         ticks = (folder / "stat").read_text().rsplit(") ", 1)[1].split()
         held = sum(books(program, signal).held for signal in otlp.SIGNALS)
-        heap = program.samples().sum("otelcol_process_runtime_heap_alloc_bytes")
+        heap, series = (program.samples().sum(name) / 2**20 for name in (
+            "otelcol_process_runtime_heap_alloc_bytes", "otel_agent_prometheus_series_bytes"))
         return cls(time.monotonic() - began, int(status["VmRSS"].split()[0]) / 1024, int(status["RssAnon"].split()[0]) / 1024,
-                   heap / 2**20, len(list((folder / "fd").iterdir())), int(status["Threads"]),
+                   heap, series, len(list((folder / "fd").iterdir())), int(status["Threads"]),
                    (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK"), held)
 
     def line(self) -> str:
-        return (f"{self.seconds:8.0f} {self.rss:9.2f} {self.own:9.2f} {self.heap:9.2f} {self.files:6d} {self.threads:8d} "
-                f"{self.cpu:9.2f} {self.held:9.0f}")
+        return (f"{self.seconds:8.0f} {self.rss:9.2f} {self.own:9.2f} {self.heap:9.2f} {self.series:11.2f} "
+                f"{self.files:6d} {self.threads:8d} {self.cpu:9.2f} {self.held:9.0f}")
 
 
-HEAD = " seconds   RSS MiB  anon MiB  heap MiB  files  threads     CPU s held items"
+HEAD = " seconds   RSS MiB  anon MiB  heap MiB  series MiB  files  threads     CPU s held items"
 
 
 @dataclass
@@ -216,15 +219,16 @@ class Outcome:
         """The readings after the first quarter, in which caches fill and the first pods' series come to their end."""
         return [r for r in self.readings if r.seconds >= self.readings[-1].seconds / 4]
 
-    def slope(self, of: str) -> str:
-        """Of `rss` or `heap` in MiB an hour, and its standard error."""
-        xs, ys = [r.seconds / 3600 for r in self.settled], [getattr(r, of) for r in self.settled]
+    def course(self, name: str, of: Callable[[Reading], float]) -> str:
+        """From where to where something went, its slope in MiB an hour, and the standard error of that."""
+        xs, ys = [r.seconds / 3600 for r in self.settled], [of(r) for r in self.settled]
         slope, base = statistics.linear_regression(xs, ys)
         middle = statistics.fmean(xs)
         spread = sum((x - middle) ** 2 for x in xs)
         left = sum((y - base - slope * x) ** 2 for x, y in zip(xs, ys, strict=True))
         error = (left / max(len(xs) - 2, 1) / spread) ** 0.5
-        return f"slope {slope:+.2f} +- {error:.2f} MiB an hour after the first quarter"
+        return (f"{name} {min(ys):.1f} to {max(ys):.1f} MiB, "
+                f"slope {slope:+.2f} +- {error:.2f} MiB an hour after the first quarter")
 
     def lost(self) -> int:
         """Items that were acknowledged and are not at the backend."""
@@ -240,8 +244,8 @@ class Outcome:
             f"{self.totals.refused} requests refused, {self.totals.broken} broken off",
             "dropped by an exporter: " + (", ".join(f"{n:.0f} {reason}" for reason, n in self.dropped.items()) or "none"),
             f"{self.pods} pods came and went, {self.without_pod} items arrived without a pod's name, {self.scrapes} scrapes",
-            *(f"{name} {min(getattr(r, of) for r in self.settled):.1f} to {max(getattr(r, of) for r in self.settled):.1f} "
-              f"MiB, {self.slope(of)}" for name, of in (("RSS", "rss"), ("heap", "heap"))),
+            self.course("RSS", lambda r: r.rss),
+            self.course("heap without series", lambda r: r.heap - r.series),
             f"open files {min(files)} to {max(files)}, threads {min(threads)} to {max(threads)}, "
             f"CPU {(last.cpu - first.cpu) / seconds * 100:.1f} % of a processor"))
 

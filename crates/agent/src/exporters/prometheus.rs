@@ -4,6 +4,7 @@
 //! (`encode`). The table outlives a reload that leaves the exporter's settings as they are.
 
 mod belonging;
+mod by_key;
 mod config;
 mod encode;
 mod escape;
@@ -70,7 +71,7 @@ impl Exporter {
     /// Bytes of its series.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.table.state().bytes
+        self.table.state().bytes()
     }
 
     /// An exporter without series.

@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use wire::view::Metric;
 
-use super::intake::{Context, MOST_KEYS, Stream, Tally};
+use super::intake::{Context, Stream, Tally};
 use super::refusal::Refusal;
 use super::reports::{Conflict, Report};
 use super::rules::Rules;
 use super::series::Family;
 use super::source::{Base, Source};
-use super::table::{State, Table};
+use super::table::{Belonging, State, Table};
 use crate::exporters::series::points::Kind;
 
 impl State {
@@ -46,7 +46,7 @@ impl State {
         if !self.has_room(rules, bytes) {
             return Err(Refusal::Limit);
         }
-        self.bytes += bytes;
+        self.own_bytes += bytes;
         Ok(())
     }
 
@@ -58,17 +58,17 @@ impl State {
         base: &Arc<Base>,
         tally: &mut Tally,
     ) -> Result<u32, Refusal> {
-        if let Some(known) = self.streams.get(&stream.key)
-            && known.as_ref().is_ok_and(|id| self.families.contains_key(id)) | known.is_err()
+        if let Some(Belonging { family, .. }) = self.streams.get(&stream.key)
+            && family.map_or(true, |id| self.families.contains_key(&id))
         {
-            return *known;
+            return *family;
         }
-        let found = self.find_family(table, stream, base, tally);
+        let family = self.find_family(table, stream, base, tally);
         // Whether there is room is asked again each time; everything else holds until the next tidying.
-        if found != Err(Refusal::Limit) && self.streams.len() < MOST_KEYS * table.rules.max_series {
-            self.streams.insert(stream.key, found);
+        if family != Err(Refusal::Limit) && self.has_room_for_key(&table.rules, &self.streams) {
+            self.streams.insert(stream.key, Belonging { family, base: base.id });
         }
-        found
+        family
     }
 
     fn find_family(
@@ -128,7 +128,7 @@ impl State {
     fn forget_family(&mut self, id: u32) {
         if let Some(family) = self.families.remove(&id) {
             self.names.remove(&family.name);
-            self.bytes = self.bytes.saturating_sub(family.size());
+            self.own_bytes = self.own_bytes.saturating_sub(family.size());
         }
     }
 

@@ -17,14 +17,12 @@ use super::rules::Rules;
 use super::series::Series;
 use super::slab::Place;
 use super::source::Base;
-use super::table::{State, Table, size_of_series};
+use super::table::{KEY_SIZE, State, Table, size_of_series};
 use super::value::{self, Exemplar, Exemplars, Histogram, Span, Step, Summary, Value};
 use crate::exporters::series::points::{Kind, NO_RECORDED_VALUE, STALE_NAN, Shape, Temporality};
 
 /// Data points that are taken under the lock in one go.
 const GO: usize = 256;
-/// Keys that lead to one series at most, on average. Attributes in ever new orders are then looked up by their labels.
-pub(super) const MOST_KEYS: usize = 6;
 
 const RESOURCE: u8 = 0;
 const SCOPE: u8 = 1;
@@ -232,7 +230,7 @@ impl State {
         reading: &Reading<'_>,
         tally: &mut Tally,
     ) -> Result<(), Refusal> {
-        let known = self.by_key.get(&reading.key).copied();
+        let known = self.by_bytes.get(&reading.key).copied();
         if known.is_some_and(Place::is_refused) {
             return Err(Refusal::NameConflict);
         }
@@ -268,7 +266,7 @@ impl State {
             making.bytes(label.value.as_bytes());
         }
         let key = making.end();
-        if let Some(place) = self.by_key.get(&key).copied().filter(|place| self.slab.holds(*place)) {
+        if let Some(place) = self.by_labels.get(&key).copied().filter(|place| self.slab.holds(*place)) {
             let theirs = self.slab.get(place.index).is_some_and(|series| series.origin != stream.origin);
             self.remember(&table.rules, reading.key, if theirs { Place::refused() } else { place });
             return if theirs { Err(Refusal::NameConflict) } else { Ok(Some(place)) };
@@ -297,19 +295,19 @@ impl State {
             whole: labelled.whole,
             odd: labelled.odd,
         };
-        if !self.has_room(&table.rules, size_of_series(&series)) {
+        if !self.has_room(&table.rules, size_of_series(&series) + 2 * KEY_SIZE) {
             return Err(Refusal::Limit);
         }
         self.keep_bounds(family, &series.value);
         let place = self.insert(series);
-        self.by_key.insert(key, place);
+        self.by_labels.insert(key, place);
         self.remember(&table.rules, reading.key, place);
         Ok(None)
     }
 
     fn remember(&mut self, rules: &Rules, key: Key, place: Place) {
-        if self.by_key.len() < MOST_KEYS * rules.max_series {
-            self.by_key.insert(key, place);
+        if self.has_room_for_key(rules, &self.by_bytes) {
+            self.by_bytes.insert(key, place);
         }
     }
 
@@ -329,6 +327,7 @@ impl State {
         (place, reading): (Place, &Reading<'_>),
         tally: &mut Tally,
     ) -> Result<(), Refusal> {
+        let bytes = self.bytes();
         let Some(series) = self.slab.get_mut(place.index) else { return Ok(()) };
         let temporality = stream.shape.temporality;
         let step = match stream.shape.kind {
@@ -354,11 +353,11 @@ impl State {
             tally.report(Conflict::Decrease, family, || (format!("{:?}", series.value), format!("{value:?}")));
         }
         let grown = value.size().saturating_sub(series.value.size());
-        if grown > 0 && self.bytes.saturating_add(grown) > table.rules.max_bytes {
+        if grown > 0 && bytes.saturating_add(grown) > table.rules.max_bytes {
             return Err(Refusal::Limit);
         }
         (series.value, series.exemplars, series.span) = (value, exemplars, span);
-        self.bytes = (self.bytes + size_of_series(series)).saturating_sub(before);
+        self.own_bytes = (self.own_bytes + size_of_series(series)).saturating_sub(before);
         series.seen = stream.now;
         if series.writer != base.id {
             let in_turns = series.writer_before == base.id;

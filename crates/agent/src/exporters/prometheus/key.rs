@@ -3,7 +3,7 @@
 //! A key is 128 bits of two hashes with secrets of this process: one that nobody outside can aim at, and one that is
 //! independent of it, so that two different series do not get the same key by chance either.
 
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// What something is found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,27 +29,6 @@ pub(super) struct Making {
     first: <RandomState as BuildHasher>::Hasher,
     second: u64,
     secret: u64,
-}
-
-/// Maps by key take the key as it is: it is random already.
-pub(super) type ByKey<V> = std::collections::HashMap<Key, V, BuildHasherDefault<AsItIs>>;
-
-/// Takes the first half of a key as the hash.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 ^= value;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 impl Keys {

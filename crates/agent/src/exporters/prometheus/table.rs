@@ -3,13 +3,14 @@
 //! One lock guards it. Whoever writes holds it for some hundred data points, whoever shows it for as long as it takes to
 //! point to a thousand series; what takes long, such as encoding, happens outside.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::key::{ByKey, Keys};
+use super::by_key::ByKey;
+use super::key::Keys;
 use super::refusal::Refusal;
 use super::reports::Reports;
 use super::rules::Rules;
@@ -34,23 +35,38 @@ pub(super) struct Table {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) slab: Slab,
-    /// Series by their labels, and by the bytes of the data points that were seen to mean them.
-    pub(super) by_key: ByKey<Place>,
+    /// Series by their labels: a key for each.
+    pub(super) by_labels: ByKey<Place>,
+    /// Series by the bytes of the data points that were seen to mean them. What is missing here is found by its labels.
+    pub(super) by_bytes: ByKey<Place>,
     pub(super) families: HashMap<u32, Family>,
     pub(super) names: BTreeMap<Arc<str>, u32>,
-    /// Which family the metrics of a scope belong to, or why to none.
-    pub(super) streams: ByKey<Result<u32, Refusal>>,
+    /// Where the metrics of a base belong.
+    pub(super) streams: ByKey<Belonging>,
     pub(super) bases: ByKey<Arc<Base>>,
     pub(super) sources: ByKey<Arc<Source>>,
-    /// Bytes of all this.
-    pub(super) bytes: usize,
+    /// Bytes of all this but the keys.
+    pub(super) own_bytes: usize,
     /// How many series there were in all.
     pub(super) births: u32,
     pub(super) last_id: u32,
 }
 
+/// Where a metric of a resource and a scope belongs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Belonging {
+    /// Which family, or why to none.
+    pub(super) family: Result<u32, Refusal>,
+    /// The base.
+    pub(super) base: u32,
+}
+
 /// Bytes of an entry of a map by key, with the room that maps keep free.
 pub(super) const KEY_SIZE: usize = 40;
+/// Keys by bytes that a series has at most, on average. Attributes in ever new orders are then looked up by their labels.
+pub(super) const MOST_KEYS: usize = 5;
+/// With fewer keys by bytes than these, it does not matter how many a series has.
+const FEW_KEYS: usize = 1024;
 /// Metrics and pods that are shown with how many series they have.
 const MOST_SHOWN: usize = 20;
 /// Series that are looked at in one go.
@@ -103,7 +119,7 @@ impl Table {
         let state = self.state();
         sink.set(&own::PROMETHEUS_SERIES, &exporter, state.slab.len() as u64);
         sink.set(&own::PROMETHEUS_SERIES_LIMIT, &exporter, self.rules.max_series as u64);
-        sink.set(&own::PROMETHEUS_SERIES_BYTES, &exporter, state.bytes as u64);
+        sink.set(&own::PROMETHEUS_SERIES_BYTES, &exporter, state.bytes() as u64);
         let metrics = state.families.values().map(|family| (family.members.len(), family.name.to_string()));
         let pods = state.sources.values().map(|source| (source.series.load(Relaxed) as usize, source.name.clone()));
         let (metrics, pods) = (largest(metrics), largest(pods));
@@ -132,14 +148,24 @@ impl State {
         self.last_id
     }
 
+    /// Bytes of all this.
+    pub(super) fn bytes(&self) -> usize {
+        self.own_bytes + KEY_SIZE * (self.by_labels.len() + self.by_bytes.len() + self.streams.len())
+    }
+
     /// Whether there is room for this much more.
     pub(super) fn has_room(&self, rules: &Rules, bytes: usize) -> bool {
-        self.bytes.saturating_add(bytes) <= rules.max_bytes
+        self.bytes().saturating_add(bytes) <= rules.max_bytes
+    }
+
+    /// Whether there is room for a key that only saves time.
+    pub(super) fn has_room_for_key<V>(&self, rules: &Rules, of: &ByKey<V>) -> bool {
+        of.len() < MOST_KEYS * rules.max_series && self.has_room(rules, KEY_SIZE)
     }
 
     /// Puts a series into its family.
     pub(super) fn insert(&mut self, mut series: Series) -> Place {
-        self.bytes += size_of_series(&series);
+        self.own_bytes += size_of_series(&series);
         self.births = self.births.wrapping_add(1);
         series.born = self.births;
         series.base.source.series.fetch_add(1, Relaxed);
@@ -156,7 +182,7 @@ impl State {
     /// Takes a series out. Its keys lead nowhere from now on and go at the next tidying.
     pub(super) fn remove(&mut self, index: u32) {
         let Some(series) = self.slab.remove(index) else { return };
-        self.bytes = self.bytes.saturating_sub(size_of_series(&series));
+        self.own_bytes = self.own_bytes.saturating_sub(size_of_series(&series));
         series.base.source.series.fetch_sub(1, Relaxed);
         let Some(family) = self.families.get_mut(&series.family) else { return };
         let at = series.member as usize;
@@ -171,10 +197,12 @@ impl State {
 
     /// Removes what leads nowhere, and families, scopes and resources without series.
     fn tidy(&mut self, is_over: impl Fn(u32) -> bool) {
-        let State { slab, by_key, families, names, streams, bases, sources, bytes, .. } = self;
-        by_key.retain(|_, place| slab.holds(*place));
-        if by_key.capacity() > 4 * by_key.len() + 1024 {
-            by_key.shrink_to(2 * by_key.len());
+        let State { slab, by_labels, by_bytes, families, names, streams, bases, sources, own_bytes: bytes, .. } = self;
+        by_labels.retain(|place| slab.holds(*place));
+        by_bytes.retain(|place| slab.holds(*place));
+        // Most are of senders that have gone, whose series others go on writing. What is still needed comes again.
+        if by_bytes.len() > MOST_KEYS * slab.len() + FEW_KEYS {
+            by_bytes.clear();
         }
         families.retain(|_, family| {
             let stays = !family.members.is_empty();
@@ -184,20 +212,23 @@ impl State {
             stays
         });
         names.retain(|_, id| families.contains_key(id));
-        streams.retain(|_, family| family.as_ref().is_ok_and(|id| families.contains_key(id)));
-        bases.retain(|_, base| {
+        bases.retain(|base| {
             let stays = Arc::strong_count(base) > 1 || !is_over(base.source.seen.load(Relaxed));
             if !stays {
                 *bytes = bytes.saturating_sub(base.size());
             }
             stays
         });
-        sources.retain(|_, source| {
+        sources.retain(|source| {
             let stays = Arc::strong_count(source) > 1 || !is_over(source.seen.load(Relaxed));
             if !stays {
                 *bytes = bytes.saturating_sub(source.size());
             }
             stays
+        });
+        let there: HashSet<u32> = bases.values().map(|base| base.id).collect();
+        streams.retain(|Belonging { family, base }| {
+            there.contains(base) && family.is_ok_and(|id| families.contains_key(&id))
         });
     }
 
@@ -208,8 +239,8 @@ impl State {
     }
 }
 
-/// Bytes of a series, with those of its keys.
+/// Bytes of a series but its keys.
 pub(super) fn size_of_series(series: &Series) -> usize {
     let exemplars = series.exemplars.as_ref().map_or(0, |exemplars| 16 + size_of_val(&**exemplars));
-    SLOT_SIZE + 2 * KEY_SIZE + series.own.size() + series.value.size() + exemplars + 4
+    SLOT_SIZE + series.own.size() + series.value.size() + exemplars + 4
 }

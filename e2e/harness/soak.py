@@ -178,6 +178,7 @@ class Reading:
     heap: float  # MiB that the program has asked its allocator for and not given back
     series: float  # MiB of it that are series; they go with the pods that came of late
     files: int
+    tasks: int
     threads: int
     cpu: float  # seconds
     held: float  # items
@@ -191,15 +192,16 @@ class Reading:
         heap, series = (program.samples().sum(name) / 2**20 for name in (
             "otelcol_process_runtime_heap_alloc_bytes", "otel_agent_prometheus_series_bytes"))
         return cls(time.monotonic() - began, int(status["VmRSS"].split()[0]) / 1024, int(status["RssAnon"].split()[0]) / 1024,
-                   heap, series, len(list((folder / "fd").iterdir())), int(status["Threads"]),
+                   heap, series, len(list((folder / "fd").iterdir())),
+                   int(program.samples().sum("otel_agent_process_tasks")), int(status["Threads"]),
                    (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK"), held)
 
     def line(self) -> str:
         return (f"{self.seconds:8.0f} {self.rss:9.2f} {self.own:9.2f} {self.heap:9.2f} {self.series:11.2f} "
-                f"{self.files:6d} {self.threads:8d} {self.cpu:9.2f} {self.held:9.0f}")
+                f"{self.files:6d} {self.tasks:6d} {self.threads:8d} {self.cpu:9.2f} {self.held:9.0f}")
 
 
-HEAD = " seconds   RSS MiB  anon MiB  heap MiB  series MiB  files  threads     CPU s held items"
+HEAD = " seconds   RSS MiB  anon MiB  heap MiB  series MiB  files  tasks  threads     CPU s held items"
 
 
 @dataclass
@@ -237,7 +239,8 @@ class Outcome:
     def report(self) -> str:
         first, last = self.readings[0], self.readings[-1]
         seconds, sent = last.seconds - first.seconds, sum(self.totals.acknowledged.values())
-        files, threads = [r.files for r in self.settled], [r.threads for r in self.settled]
+        files, tasks, threads = ([of(r) for r in self.settled] for of in (
+            lambda r: r.files, lambda r: r.tasks, lambda r: r.threads))
         return "\n".join((
             f"{last.seconds / 60:.0f} minutes, {sent} items acknowledged ({sent / last.seconds:.0f}/s), "
             f"{sum(self.arrived.values())} arrived, {self.lost()} lost, "
@@ -246,7 +249,7 @@ class Outcome:
             f"{self.pods} pods came and went, {self.without_pod} items arrived without a pod's name, {self.scrapes} scrapes",
             self.course("RSS", lambda r: r.rss),
             self.course("heap without series", lambda r: r.heap - r.series),
-            f"open files {min(files)} to {max(files)}, threads {min(threads)} to {max(threads)}, "
+            f"open files {min(files)} to {max(files)}, tasks {min(tasks)} to {max(tasks)}, threads {min(threads)} to {max(threads)}, "
             f"CPU {(last.cpu - first.cpu) / seconds * 100:.1f} % of a processor"))
 
 

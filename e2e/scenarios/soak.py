@@ -13,5 +13,6 @@ def an_ordinary_life(run: Run) -> None:
     assert set(outcome.dropped) <= {"partially_rejected"}, outcome.report()
     assert outcome.without_pod == 0, outcome.report()
     assert outcome.pods >= 15 and outcome.scrapes >= 3, outcome.report()
-    files = [reading.files for reading in outcome.readings]
-    assert max(files) <= files[0] + 8, f"open files grow with each pod that came: {files}"
+    for kind in ("files", "tasks"):
+        counts = [getattr(reading, kind) for reading in outcome.readings]
+        assert max(counts) <= counts[0] + 12, f"there are more {kind} with each pod that came: {counts}"

@@ -1,6 +1,8 @@
-//! Figures of this process: memory, CPU time, uptime, heap, open files.
+//! Figures of this process: memory, CPU time, uptime, heap, open files, tasks.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::runtime::Handle;
 
 use super::metrics::Metrics;
 use super::{cgroup, table};
@@ -47,6 +49,9 @@ impl Process {
             }
             if let Some(files) = open_files() {
                 sink.set(&table::PROCESS_OPEN_FILES, &[], files);
+            }
+            if let Ok(runtime) = Handle::try_current() {
+                sink.set(&table::PROCESS_TASKS, &[], runtime.metrics().num_alive_tasks() as u64);
             }
         });
     }
@@ -128,8 +133,8 @@ mod tests {
         assert_eq!(cpu_ticks("42 (cut off"), None);
     }
 
-    #[test]
-    fn every_figure_of_this_process_is_there_and_plausible() {
+    #[tokio::test]
+    async fn every_figure_of_this_process_is_there_and_plausible() {
         let metrics = Metrics::new();
         Process::start().register(&metrics);
         let value = |metric| metrics.value(metric, &[]).unwrap();
@@ -137,5 +142,12 @@ mod tests {
         assert!(value(&table::PROCESS_CPU_SECONDS) >= 0.0);
         assert!(value(&table::PROCESS_OPEN_FILES) >= 3.0);
         assert!(value(&table::PROCESS_UPTIME) < 60.0);
+        let before = value(&table::PROCESS_TASKS);
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let task = tokio::spawn(ended);
+        assert!((value(&table::PROCESS_TASKS) - before - 1.0).abs() < 0.5);
+        end.send(()).unwrap();
+        task.await.unwrap().unwrap();
+        assert!((value(&table::PROCESS_TASKS) - before).abs() < 0.5);
     }
 }

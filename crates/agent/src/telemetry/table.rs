@@ -260,6 +260,8 @@ table! {
             "Bytes of memory that the allocator has from the system.";
         PROCESS_OPEN_FILES: Gauge Normal "otel_agent_process_open_files" "{files}" []
             "Number of open file descriptors.";
+        PROCESS_TASKS: Gauge Normal "otel_agent_process_tasks" "{tasks}" []
+            "Number of asynchronous tasks that have not ended; each connection has at least one.";
     }
 
     "Agent" {

@@ -206,7 +206,7 @@ impl Intake {
     }
 
     async fn enter(&self, arrival: Arrival) -> Result<(), Refusal> {
-        let kept = self.keep(&arrival).await?;
+        let (arrival, kept) = self.keep(arrival).await?;
         let Arrival { signal, bytes, items, origin, mut hold } = arrival;
         // All tickets are made at once: should the sender hang up half-way, each says so to the journal.
         let ticket = |entrance: &Entrance| Ticket::offer_kept(&entrance.route, items, kept.clone());
@@ -232,14 +232,15 @@ impl Intake {
     }
 
     /// Puts an arrival on disk, before anything else is done with it.
-    async fn keep(&self, arrival: &Arrival) -> Result<Option<Arc<Kept>>, Refusal> {
+    async fn keep(&self, arrival: Arrival) -> Result<(Arrival, Option<Arc<Kept>>), Refusal> {
         if self.keepers.is_empty() {
-            return Ok(None);
+            return Ok((arrival, None));
         }
+        let items = arrival.items;
         match Keeper::keep(&self.keepers, arrival).await {
-            Ok(kept) => Ok(Some(kept)),
+            Ok((arrival, kept)) => Ok((arrival, Some(kept))),
             Err(refusal) => {
-                self.entrances.iter().for_each(|entrance| Ticket::offer(&entrance.route, arrival.items).refused());
+                self.entrances.iter().for_each(|entrance| Ticket::offer(&entrance.route, items).refused());
                 Err(refusal)
             }
         }

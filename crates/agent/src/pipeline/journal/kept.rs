@@ -59,20 +59,25 @@ impl Keeper {
         }
     }
 
-    /// Puts an arrival into the journals of all keepers.
+    /// Puts an arrival into the journals of all keepers, and gives it back.
     ///
     /// # Errors
     /// One of them does not take it; then none keeps it.
-    pub(in crate::pipeline) async fn keep(keepers: &[Keeper], arrival: &Arrival) -> Result<Arc<Kept>, Refusal> {
+    pub(in crate::pipeline) async fn keep(
+        keepers: &[Keeper],
+        mut arrival: Arrival,
+    ) -> Result<(Arrival, Arc<Kept>), Refusal> {
         let mut fresh = Fresh(SmallVec::new());
         for keeper in keepers {
-            let sequence = keeper.journal.append(keeper.record(arrival)).await?;
+            let sequence;
+            let record = keeper.record(&arrival);
+            (sequence, arrival.hold) = keeper.journal.append(record, arrival.hold).await?;
             let items = arrival.items as u64;
             fresh.0.extend((0_u16..).zip(&keeper.lines).map(|(destination, line)| {
                 Place::new(Arc::clone(line), keeper.journal.clone(), sequence, destination, items)
             }));
         }
-        Ok(Arc::new(Kept { places: std::mem::take(&mut fresh.0) }))
+        Ok((arrival, Arc::new(Kept { places: std::mem::take(&mut fresh.0) })))
     }
 }
 

@@ -21,6 +21,9 @@ mod recovery;
 /// Segments and what is not done in them.
 mod store;
 
+/// What waits for the thread.
+mod offer;
+
 /// The thread that writes.
 mod worker;
 
@@ -38,12 +41,13 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{Notify, futures::Notified, oneshot};
+use tokio::sync::{Notify, Semaphore, futures::Notified, oneshot};
 
 use self::disk::{Disk, Folder};
+use self::offer::Offer;
 use self::store::{Refused, Store};
 use self::worker::{Command, Found, Worker};
-use super::Refusal;
+use super::{Hold, Refusal};
 use crate::telemetry::{Counter, Gauge, Metrics, table};
 
 pub(super) use kept::{Keeper, Kept};
@@ -96,6 +100,8 @@ struct Handle {
     options: Mutex<Options>,
     /// Brings a command to whoever writes: a thread, or in a simulation a task.
     commands: Box<dyn Fn(Command) + Send + Sync>,
+    /// For [`MOST_OFFERS`].
+    places: Arc<Semaphore>,
     more: Arc<Notify>,
     counts: Counts,
 }
@@ -122,6 +128,8 @@ struct Lost {
     items: u64,
 }
 
+/// So many arrivals are before the thread at most: a group. The others wait in the futures of their requests, and go with them.
+const MOST_OFFERS: usize = worker::GROUP;
 /// What is told with a refusal: disks do not get free in an instant.
 const COME_BACK: Duration = Duration::from_secs(5);
 
@@ -191,7 +199,8 @@ impl Journal {
         }
         let more = Arc::new(Notify::new());
         let worker = Worker::new(store, found, options.clone(), counts.clone(), Arc::clone(&more));
-        Ok((Journal(Arc::new(Handle { options: Mutex::new(options), commands, more, counts })), worker))
+        let (options, places) = (Mutex::new(options), Arc::new(Semaphore::new(MOST_OFFERS)));
+        Ok((Journal(Arc::new(Handle { options, commands, places, more, counts })), worker))
     }
 
     /// Where it is.
@@ -232,17 +241,21 @@ impl Journal {
         let _ = self.ask(Command::Flush).await;
     }
 
-    /// Keeps an arrival, and returns its sequence as soon as it is on disk, as far as the policy says.
-    async fn append(&self, record: Record) -> Result<u64, Refusal> {
+    /// Keeps an arrival, and returns its sequence as soon as it is on disk, as far as the policy says. The permit for its
+    /// body comes back with it.
+    async fn append(&self, record: Record, hold: Hold) -> Result<(u64, Hold), Refusal> {
         let (items, destinations) = (record.items, record.destinations.len());
+        let ended = || Refused::Disk("the thread of the journal has ended".to_owned());
+        let place = Arc::clone(&self.0.places).acquire_owned().await.map_err(|_| ended())?;
         let (reply, answer) = oneshot::channel();
-        self.tell(Command::Append(record, reply));
-        let mut waiting = Waiting { journal: self, destinations, answer };
+        let offer = Offer::new(record, hold);
+        self.tell(Command::Append(offer.clone(), reply, place));
+        let mut waiting = Waiting { journal: self, destinations, offer, answer };
         let answer = (&mut waiting.answer).await;
         let refused = match answer {
-            Ok(Ok(sequence)) => return Ok(sequence),
+            Ok(Ok(kept)) => return Ok(kept),
             Ok(Err(refused)) => refused,
-            Err(_) => Refused::Disk("the thread of the journal has ended".to_owned()),
+            Err(_) => ended(),
         };
         let counted =
             if matches!(refused, Refused::Disk(_)) { &self.0.counts.refused_disk } else { &self.0.counts.refused_full };
@@ -307,13 +320,18 @@ impl fmt::Debug for Handle {
 struct Waiting<'a> {
     journal: &'a Journal,
     destinations: usize,
-    answer: oneshot::Receiver<Result<u64, Refused>>,
+    offer: Offer,
+    answer: oneshot::Receiver<Answer>,
 }
+
+/// The sequence of a record that is kept, and the permit that came with it.
+type Answer = Result<(u64, Hold), Refused>;
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
+        drop(self.offer.take());
         self.answer.close();
-        if let Ok(Ok(sequence)) = self.answer.try_recv() {
+        if let Ok(Ok((sequence, _))) = self.answer.try_recv() {
             let destinations = u16::try_from(self.destinations).unwrap_or(u16::MAX);
             (0..destinations).for_each(|destination| self.journal.finish(sequence, destination));
         }

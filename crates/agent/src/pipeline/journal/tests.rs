@@ -13,17 +13,18 @@ mod format;
 mod simulation;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use bytes::Bytes;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 use wire::Signal;
 
 use super::record::{Destination, Record};
 use super::store::Refused;
-use super::worker::Command;
-use super::{Fsync, Journal, Options, Replay};
+use super::worker::{Command, Worker};
+use super::{Fsync, Journal, MOST_OFFERS, Offer, Options, Replay};
 use crate::pipeline::ledger::Entry;
 use crate::pipeline::testing::{Fake, logs};
 use crate::pipeline::{
@@ -59,6 +60,20 @@ impl Life {
     fn begin(folder: &Path, exporters: &[&str]) -> Life {
         let metrics = Metrics::new();
         let journal = Journal::open("file_storage", options(folder), &metrics).unwrap();
+        Life::with(journal, metrics, exporters)
+    }
+
+    /// A life on a disk that does nothing until the test lets it: whoever has the commands gives them to the worker.
+    fn on_a_disk_that_stalls() -> (Life, Worker<sim::Sim>, mpsc::Receiver<Command>) {
+        let (tell, commands) = mpsc::channel();
+        let (tell, options) = (move |command| drop(tell.send(command)), options(Path::new("/simulated")));
+        let metrics = Metrics::new();
+        let (journal, worker) =
+            Journal::over(sim::Sim::default(), "file_storage", options, &metrics, Box::new(tell)).unwrap();
+        (Life::with(journal, metrics, &["kept"]), worker, commands)
+    }
+
+    fn with(journal: Journal, metrics: Metrics, exporters: &[&str]) -> Life {
         let (kept, loose) = (Fake::taking(), Fake::taking());
         let policy = Policy {
             retry: read_text("{initial_interval: 10ms, max_interval: 20ms, max_elapsed_time: 0s}").unwrap(),
@@ -91,9 +106,12 @@ impl Life {
     }
 
     async fn send(&self, numbers: std::ops::Range<u64>) -> Result<(), Refusal> {
-        let intake = self.intake();
         let items = usize::try_from(numbers.end - numbers.start).unwrap();
-        let bytes = logs(numbers);
+        self.send_bytes(logs(numbers), items).await
+    }
+
+    async fn send_bytes(&self, bytes: Bytes, items: usize) -> Result<(), Refusal> {
+        let intake = self.intake();
         let hold = intake.admit(&Origin::default(), bytes.len()).unwrap();
         let mut metadata = Metadata::new();
         metadata.add("x-scope", "team-a");
@@ -126,6 +144,10 @@ impl Life {
 
     fn entries(&self) -> Vec<Entry> {
         self.pipelines.ledger().entries()
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.pipelines.door().budget().usage()
     }
 
     fn line(&self, exporter: &str) -> Entry {
@@ -323,12 +345,72 @@ async fn one_who_hangs_up_before_the_answer_leaves_nothing_behind() {
     assert_eq!(waiting as u64, accepted);
 }
 
+/// A body of which the test sees how often it is in memory.
+struct Body {
+    bytes: Bytes,
+    _alive: Arc<()>,
+}
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[tokio::test]
+async fn requests_that_are_given_up_while_the_disk_stalls_take_no_memory_and_are_not_written() {
+    let (life, mut worker, commands) = Life::on_a_disk_that_stalls();
+    let (bytes, alive) = (logs(0..3), Arc::new(()));
+    for _ in 0..3 * MOST_OFFERS {
+        let body = Bytes::from_owner(Body { bytes: bytes.clone(), _alive: Arc::clone(&alive) });
+        tokio::select! {
+            biased;
+            _ = life.send_bytes(body, 3) => panic!("nothing is written yet"),
+            () = std::future::ready(()) => {}
+        }
+    }
+    assert_eq!((life.held_bytes(), Arc::strong_count(&alive) - 1), (0, 0), "bytes held, bodies in memory");
+    let waiting: Vec<Command> = commands.try_iter().collect();
+    assert!(waiting.len() <= MOST_OFFERS, "{} commands wait for the disk", waiting.len());
+    waiting.into_iter().for_each(|command| worker.round(std::iter::once(command)));
+    assert_eq!(life.metrics.value(&table::JOURNAL_BYTES, &[("storage", "file_storage")]), Some(0.0));
+    // The disk works again.
+    let working = async {
+        loop {
+            worker.round(commands.try_iter());
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        result = life.send(0..3) => result.unwrap(),
+        () = working => {}
+    }
+    assert_eq!(life.line("kept").accepted, 3);
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_while_it_is_written_holds_its_memory_until_it_is() {
+    let (life, mut worker, commands) = Life::on_a_disk_that_stalls();
+    let bytes = logs(0..3);
+    let mut sending = Some(Box::pin(life.send_bytes(bytes.clone(), 3)));
+    assert!(futures_util::poll!(sending.as_mut().unwrap()).is_pending());
+    let hangs_up = std::iter::from_fn(|| {
+        drop(sending.take());
+        assert_eq!(life.held_bytes(), bytes.len());
+        None
+    });
+    worker.round(std::iter::once(commands.recv().unwrap()).chain(hangs_up));
+    assert_eq!(life.held_bytes(), 0);
+    assert_eq!(life.metrics.value(&table::JOURNAL_RECORDS, &[("storage", "file_storage")]), Some(0.0));
+}
+
 #[test]
 fn a_disk_that_takes_again_is_noticed_also_when_nothing_else_is_to_be_written() {
     let disk = sim::Sim::default();
     let options = Options { fsync: Fsync::Never, ..options(Path::new("/simulated")) };
     let (_journal, mut worker) =
         Journal::over(disk.clone(), "file_storage", options, &Metrics::new(), Box::new(drop)).unwrap();
+    let places = Arc::new(Semaphore::new(1));
     let mut append = || {
         let (reply, mut answer) = oneshot::channel();
         let record = Record {
@@ -339,8 +421,10 @@ fn a_disk_that_takes_again_is_noticed_also_when_nothing_else_is_to_be_written() 
             destinations: [Destination { pipeline: "logs".to_owned(), exporter: "otlp".to_owned() }].into(),
             body: "a record".into(),
         };
-        worker.round(std::iter::once(Command::Append(record, reply)));
-        answer.try_recv().unwrap()
+        let hold = Budget::new(100).try_hold(record.body.len()).unwrap();
+        let place = Arc::clone(&places).try_acquire_owned().unwrap();
+        worker.round(std::iter::once(Command::Append(Offer::new(record, hold), reply, place)));
+        answer.try_recv().unwrap().map(drop)
     };
     disk.0.borrow_mut().dead = true;
     assert_eq!(append(), Err(Refused::Disk("the disk is dead".to_owned())));

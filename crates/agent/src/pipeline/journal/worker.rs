@@ -5,19 +5,21 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
 use super::disk::Disk;
 use super::record::{Destination, Record};
 use super::store::{Limits, Refused, Store};
-use super::{Counts, Fsync, Lost, Options};
+use super::{Answer, Counts, Fsync, Lost, Offer, Options};
+use crate::pipeline::Hold;
 
 /// What the thread is asked to do.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Keep an arrival. Answered when it is on disk, as far as the policy wants it.
-    Append(Record, oneshot::Sender<Result<u64, Refused>>),
+    /// Keep an arrival. Answered when it is on disk, as far as the policy wants it. Its place among those that wait is free
+    /// for another as soon as it is begun.
+    Append(Offer, oneshot::Sender<Answer>, OwnedSemaphorePermit),
     /// A destination has answered for good.
     Finish(u64, u16),
     /// A destination will get it later: nobody works on it now.
@@ -46,8 +48,8 @@ pub(super) struct Found {
     pub(super) items: u64,
 }
 
-/// One who waits: the record, how many destinations it has, and whom to tell.
-type Reply = (u64, u16, oneshot::Sender<Result<u64, Refused>>);
+/// One who waits: the record, how many destinations it has, the permit for its body, and whom to tell.
+type Reply = (u64, u16, Hold, oneshot::Sender<Answer>);
 
 /// The state of the thread.
 pub(super) struct Worker<D> {
@@ -69,7 +71,7 @@ pub(super) struct Worker<D> {
 }
 
 /// So many commands are one group at most.
-const GROUP: usize = 1024;
+pub(super) const GROUP: usize = 1024;
 /// And so many bytes.
 const GROUP_BYTES: usize = 4 << 20;
 /// Marks wait this long for others; what they are for is sent twice if the process is killed meanwhile.
@@ -146,9 +148,13 @@ impl<D: Disk> Worker<D> {
 
     fn obey(&mut self, command: Command, bytes: &mut usize) {
         match command {
-            Command::Append(record, reply) => {
-                *bytes += record.body.len();
-                self.append(record, reply);
+            Command::Append(offer, reply, place) => {
+                drop(place);
+                // One who has hung up has taken it back.
+                if let Some((record, hold)) = offer.take() {
+                    *bytes += record.body.len();
+                    self.append(record, hold, reply);
+                }
             }
             Command::Finish(sequence, destination) => self.done(sequence, destination),
             Command::Keep(sequence, destination) => self.keep(sequence, destination),
@@ -184,17 +190,15 @@ impl<D: Disk> Worker<D> {
         }
     }
 
-    fn append(&mut self, record: Record, reply: oneshot::Sender<Result<u64, Refused>>) {
-        if reply.is_closed() {
-            return;
-        }
+    fn append(&mut self, record: Record, hold: Hold, reply: oneshot::Sender<Answer>) {
         match self.store.append(&record) {
             Ok(sequence) => {
                 let destinations = u16::try_from(record.destinations.len()).unwrap_or(u16::MAX);
                 self.known.insert(sequence, (record.destinations, record.items));
-                self.replies.push((sequence, destinations, reply));
+                self.replies.push((sequence, destinations, hold, reply));
             }
             Err(refused) => {
+                drop(hold);
                 let _ = reply.send(Err(refused));
             }
         }
@@ -270,8 +274,8 @@ impl<D: Disk> Worker<D> {
     }
 
     fn answer(&mut self, result: &Result<(), Refused>) {
-        for (sequence, destinations, reply) in std::mem::take(&mut self.replies) {
-            let answer = result.clone().map(|()| sequence);
+        for (sequence, destinations, hold, reply) in std::mem::take(&mut self.replies) {
+            let answer = result.clone().map(|()| (sequence, hold));
             let kept = answer.is_ok();
             // Whoever hung up meanwhile was not told yes, and has the data still.
             if reply.send(answer).is_err() || !kept {

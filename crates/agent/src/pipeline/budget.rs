@@ -27,8 +27,8 @@ struct Account {
     narrow: AtomicUsize,
     /// How often there was no room.
     refusals: AtomicU64,
-    /// The budget of the configuration before this one, while it still holds something: memory is one.
-    before: Option<WeakBudget>,
+    /// The budgets of the configurations before this one, which may still hold something: memory is one.
+    before: Vec<WeakBudget>,
 }
 
 /// A budget that goes when nothing else keeps it.
@@ -62,16 +62,18 @@ impl Budget {
     /// A budget of `limit` bytes that lets new data in up to `soft`.
     #[must_use]
     pub fn with_soft(limit: usize, soft: usize) -> Budget {
-        Budget::open(limit, soft, None)
+        Budget::open(limit, soft, Vec::new())
     }
 
     /// The same, for a configuration that takes over: what the budget before still holds counts.
     #[must_use]
     pub fn succeeding(before: &Budget, limit: usize, soft: usize) -> Budget {
-        Budget::open(limit, soft, Some(before.downgrade()))
+        // Each by itself: the one in between may hold nothing and go before those that were there earlier.
+        let earlier = before.0.before.iter().filter(|earlier| earlier.upgrade().is_some()).cloned();
+        Budget::open(limit, soft, earlier.chain([before.downgrade()]).collect())
     }
 
-    fn open(limit: usize, soft: usize, before: Option<WeakBudget>) -> Budget {
+    fn open(limit: usize, soft: usize, before: Vec<WeakBudget>) -> Budget {
         let [used, beside, narrow] = [const { AtomicUsize::new(0) }; 3];
         let (soft, refusals) = (soft.min(limit), AtomicU64::new(0));
         Budget(Arc::new(Account { limit, soft, used, beside, narrow, refusals, before }))
@@ -172,8 +174,7 @@ impl Budget {
 
     /// Bytes that the budgets before this one still hold. They hardly grow any more.
     fn held_before(&self) -> usize {
-        let before = self.0.before.as_ref().and_then(WeakBudget::upgrade);
-        before.map_or(0, |before| before.usage() + before.held_before())
+        self.0.before.iter().filter_map(WeakBudget::upgrade).map(|before| before.usage()).sum()
     }
 
     fn give_back(&self, bytes: usize) {

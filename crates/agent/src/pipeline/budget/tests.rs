@@ -54,6 +54,20 @@ fn what_the_budget_before_still_holds_counts() {
 }
 
 #[test]
+fn what_earlier_budgets_hold_counts_once_and_though_one_in_between_is_gone() {
+    let first = Budget::new(100);
+    let kept = first.try_hold(50).unwrap();
+    let second = Budget::succeeding(&first, 100, 100);
+    let also_kept = second.try_hold(20).unwrap();
+    let third = Budget::succeeding(&second, 100, 100);
+    assert!(third.try_hold(30).is_ok() && third.try_hold(31).is_err());
+    drop((second, also_kept));
+    assert!(third.try_hold(50).is_ok() && third.try_hold(51).is_err(), "the first still holds its own");
+    drop((first, kept));
+    assert!(third.try_hold(100).is_ok());
+}
+
+#[test]
 fn shared_memory_is_given_back_with_the_last_of_its_holds() {
     let budget = Budget::new(100);
     let mut one = budget.try_hold(30).unwrap();

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use wire::Signal;
@@ -37,7 +38,7 @@ settings! {
         pub send_batch_max_bytes: ByteBound = ByteBound::default(),
         /// Headers of the requests by whose values batches are kept apart. They need `include_metadata` on the receiver.
         pub metadata_keys: Vec<String> = Vec::new(),
-        /// At most this many combinations of those values; 0 is no limit.
+        /// At most this many combinations of those values at a time; 0 is no limit. Those with nothing to send make room.
         pub metadata_cardinality_limit: u32 = 1000,
     }
     check Config::check
@@ -100,8 +101,20 @@ struct ByMetadata {
     keys: Vec<String>,
     limit: Option<usize>,
     new: NewShard,
-    shards: Mutex<HashMap<Values, (Arc<Shard>, Origin)>>,
+    shards: Mutex<Shards>,
 }
+
+#[derive(Default)]
+struct Shards {
+    by_values: HashMap<Values, (Arc<Shard>, Origin)>,
+    /// When it was last looked for those with nothing in them.
+    looked: Option<Instant>,
+}
+
+/// From so many on, those with nothing in them go also where there is no limit.
+const MANY: usize = 1000;
+/// They are looked for no more often than this, so that senders with ever new values do not keep us busy.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The values of each key.
 type Values = Vec<Vec<String>>;
@@ -146,11 +159,11 @@ impl Gather for ByMetadata {
     }
 
     fn flush(&self) {
-        self.lock().values().for_each(|(shard, _)| shard.flush());
+        self.lock().by_values.values().for_each(|(shard, _)| shard.flush());
     }
 
     fn drain(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = u64> + Send + '_>> {
-        let shards: Vec<Arc<Shard>> = self.lock().values().map(|(shard, _)| Arc::clone(shard)).collect();
+        let shards: Vec<Arc<Shard>> = self.lock().by_values.values().map(|(shard, _)| Arc::clone(shard)).collect();
         Box::pin(async move {
             let drains = shards.iter().map(|shard| shard.drain(deadline));
             futures_util::future::join_all(drains).await.into_iter().sum()
@@ -167,14 +180,17 @@ impl ByMetadata {
     /// The batch of these values; none if there are too many already.
     fn shard(&self, values: Values) -> Option<(Arc<Shard>, Origin)> {
         let mut shards = self.lock();
-        if let Some(known) = shards.get(&values) {
+        if let Some(known) = shards.by_values.get(&values) {
             return Some(known.clone());
         }
-        if self.limit.is_some_and(|limit| shards.len() >= limit) {
+        if shards.by_values.len() >= self.limit.unwrap_or(MANY) {
+            shards.end_idle();
+        }
+        if self.limit.is_some_and(|limit| shards.by_values.len() >= limit) {
             return None;
         }
         let new = (self.new.shard(), self.origin(&values));
-        shards.insert(values, new.clone());
+        shards.by_values.insert(values, new.clone());
         Some(new)
     }
 
@@ -187,9 +203,20 @@ impl ByMetadata {
         Origin { metadata: Some(Arc::new(metadata)), ..Origin::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Values, (Arc<Shard>, Origin)>> {
+    fn lock(&self) -> MutexGuard<'_, Shards> {
         // Nothing that is called under the lock can panic half-way.
         self.shards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shards {
+    /// Values come and go with those who send them: what has nothing in it makes room for others.
+    fn end_idle(&mut self) {
+        let now = Instant::now();
+        if self.looked.is_none_or(|looked| now.duration_since(looked) >= LOOK_AGAIN) {
+            self.looked = Some(now);
+            self.by_values.retain(|_, (shard, _)| !shard.end_if_idle());
+        }
     }
 }
 

@@ -62,6 +62,8 @@ struct State {
     /// When it next fires with something there.
     due: Option<Instant>,
     ready: VecDeque<Batch>,
+    /// The task has a batch in its hands.
+    passing_on: bool,
     /// From then on nothing comes in.
     deadline: Option<Instant>,
 }
@@ -108,6 +110,7 @@ impl Shard {
             timer_from: Instant::now(),
             due: None,
             ready: VecDeque::new(),
+            passing_on: false,
             deadline: None,
         };
         Shard { triggers, next, counts, state: Mutex::new(state), work: Notify::new(), task: Mutex::default() }
@@ -155,6 +158,20 @@ impl Shard {
         }
     }
 
+    /// Ends it if there is nothing in it and nobody but the caller has it, who does not give it to anybody any more then.
+    pub(super) fn end_if_idle(self: &Arc<Self>) -> bool {
+        let has_task = self.task.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let mut state = self.lock();
+        let holders = 1 + usize::from(has_task);
+        let is_idle = state.joiner.is_empty() && state.ready.is_empty() && !state.passing_on;
+        if !is_idle || Arc::strong_count(self) > holders {
+            return false;
+        }
+        state.deadline = Some(Instant::now());
+        self.work.notify_one();
+        true
+    }
+
     fn begin(self: &Arc<Self>) {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if task.is_none() {
@@ -175,14 +192,13 @@ impl Shard {
 
     fn next_work(&self) -> Work {
         let mut state = self.lock();
-        if let Some(batch) = state.ready.pop_front() {
-            return Work::PassOn(Box::new(batch));
-        }
         let is_due = state.due.is_some_and(|due| due <= Instant::now());
-        if is_due || (state.deadline.is_some() && !state.joiner.is_empty()) {
+        if state.ready.is_empty() && (is_due || (state.deadline.is_some() && !state.joiner.is_empty())) {
             state.timer_fires(&self.triggers, &self.counts);
         }
-        match state.ready.pop_front() {
+        let next = state.ready.pop_front();
+        state.passing_on = next.is_some();
+        match next {
             Some(batch) => Work::PassOn(Box::new(batch)),
             None if state.deadline.is_some() => Work::End,
             None => Work::Wait(state.due),

@@ -189,6 +189,47 @@ async fn values_of_metadata_keep_batches_apart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn values_that_nobody_sends_any_more_make_room_for_others_and_nothing_of_theirs_is_lost() {
+    let setup = setup("{metadata_keys: [X-TENANT], metadata_cardinality_limit: 2, timeout: 1s}");
+    let combinations = || setup.bench.metrics.value(&table::BATCH_METADATA_CARDINALITY, &[("processor", "batch")]);
+    setup.give_from(0..1, "a").unwrap();
+    after(900).await;
+    setup.give_from(1..2, "b").unwrap();
+    setup.fake.delay(Duration::from_secs(20));
+    after(5000).await;
+    assert_eq!(setup.sizes(), [1, 1], "both are under way");
+    assert!(setup.give_from(9..10, "c").is_err());
+    after(17_000).await;
+    setup.give_from(2..3, "b").unwrap();
+    assert_eq!(setup.bench.entry().held, 1);
+    setup.give_from(3..4, "c").unwrap();
+    assert!(setup.give_from(9..10, "d").is_err(), "b and c have something");
+    after(100).await;
+    assert_eq!(combinations(), Some(2.0));
+    setup.batch.drain(Instant::now() + Duration::from_secs(60)).await;
+    let mut attempts = setup.fake.attempts();
+    attempts.sort();
+    assert_eq!(attempts, [[0], [1], [2], [3]]);
+    assert_eq!(setup.bench.settled().sent, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_limit_values_that_nobody_sends_any_more_go_all_the_same() {
+    let setup = setup("{metadata_keys: [X-TENANT], metadata_cardinality_limit: 0, timeout: 1s}");
+    for second in 0..50 {
+        for tenant in 0..100 {
+            let number = second * 100 + tenant;
+            setup.give_from(number..number + 1, &format!("tenant-{number}")).unwrap();
+        }
+        after(1000).await;
+    }
+    let combinations = setup.bench.metrics.value(&table::BATCH_METADATA_CARDINALITY, &[("processor", "batch")]);
+    assert!(combinations.unwrap() <= 1100.0, "{combinations:?}");
+    after(2000).await;
+    assert_eq!(setup.bench.settled().sent, 5000);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flush_does_not_wait_for_the_timer() {
     let setup = setup("timeout: 1h");
     setup.batch.flush();

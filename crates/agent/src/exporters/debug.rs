@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wire::{Chain, Signal, view};
+use wire::{Signal, view};
 
 use crate::component::{About, Component, HostPath, Needs, Status};
 use crate::pipeline::{Deliver, Fault, Outcome, Parcel, Policy, queue};
@@ -181,7 +181,7 @@ impl Deliver for Debug {
         }
         let (verbosity, signal, items) = (self.verbosity, parcel.signal, parcel.items);
         let Some(output) = self.output.clone() else {
-            let body = parcel.body.contiguous();
+            let body = parcel.in_one_piece().await;
             let request = view::Request::new(&body);
             let line = Line::of(signal, request, items);
             self.log(signal, &line, None);
@@ -192,10 +192,10 @@ impl Deliver for Debug {
             return Outcome::Sent;
         };
         // A pipe that nobody reads from must not hold up a thread of the runtime.
-        let body = parcel.body.clone();
+        let body = parcel.in_one_piece().await;
         let write = move || {
             let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
-            verbosity.write_to(&mut output, signal, items, &body)
+            verbosity.write_to(&mut output, signal, items, view::Request::new(&body))
         };
         match tokio::task::spawn_blocking(write).await {
             Ok(Ok(())) => Outcome::Sent,
@@ -218,9 +218,13 @@ impl Verbosity {
     }
 
     /// Writes everything as plain text; what follows a piece that could not be written is left out.
-    fn write_to(self, output: &mut Output, signal: Signal, items: usize, body: &Chain) -> anyhow::Result<()> {
-        let body = body.contiguous();
-        let request = view::Request::new(&body);
+    fn write_to(
+        self,
+        output: &mut Output,
+        signal: Signal,
+        items: usize,
+        request: view::Request<'_>,
+    ) -> anyhow::Result<()> {
         let mut result = Ok(());
         let mut write = |piece: &str| {
             if result.is_ok() {

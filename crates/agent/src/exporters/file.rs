@@ -193,6 +193,8 @@ struct Shared {
     format: Format,
     /// The level of zstd.
     compression: Option<i32>,
+    /// Each resource goes to a file of its own.
+    is_grouped: bool,
     target: Mutex<Target>,
 }
 
@@ -225,7 +227,8 @@ impl File {
 impl Deliver for File {
     async fn deliver(&self, parcel: Parcel<'_>) -> Outcome {
         // A file may be slow (a full disk, a network file system), so a thread of the runtime must not wait for it.
-        let (shared, signal, body) = (Arc::clone(&self.shared), parcel.signal, parcel.body.clone());
+        let (shared, signal) = (Arc::clone(&self.shared), parcel.signal);
+        let body = if shared.reads_in_one_piece() { parcel.in_one_piece().await.into() } else { parcel.body.clone() };
         let write = tokio::task::spawn_blocking(move || shared.write(signal, &body));
         write.await.unwrap_or_else(|_| Outcome::Retry { error: "the agent is stopping".to_owned(), after: None })
     }
@@ -247,7 +250,17 @@ impl Shared {
         };
         let level = i32::try_from(config.compression_params.level).unwrap_or_default();
         let compression = (config.compression == Compression::Zstd).then_some(level);
-        Ok(Shared { format: config.format, compression, target: Mutex::new(target) })
+        Ok(Shared {
+            format: config.format,
+            compression,
+            is_grouped: config.group_by.enabled,
+            target: Mutex::new(target),
+        })
+    }
+
+    /// Whether a request is read here, and not only written as it is.
+    fn reads_in_one_piece(&self) -> bool {
+        self.format == Format::Json || self.is_grouped
     }
 
     fn write(&self, signal: Signal, body: &Chain) -> Outcome {

@@ -226,7 +226,7 @@ impl Exporter {
     async fn attempt(&self, parcel: Parcel<'_>) -> Outcome {
         let started = Instant::now();
         let retry = |error: String| Outcome::Retry { error, after: None };
-        let message = match self.packer.pack(parcel.signal, parcel.body).await {
+        let message = match self.packer.pack(parcel).await {
             Ok(message) => message,
             Err(error) => return retry(format!("compressing failed: {error}")),
         };

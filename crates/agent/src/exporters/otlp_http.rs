@@ -275,7 +275,7 @@ impl Exporter {
     async fn attempt(&self, parcel: Parcel<'_>) -> Outcome {
         let started = Instant::now();
         let retry = |error: String| Outcome::Retry { error, after: None };
-        let body = match self.packer.pack(parcel.signal, parcel.body).await {
+        let body = match self.packer.pack(parcel).await {
             Ok(body) => body.into_iter().collect(),
             Err(error) => return retry(format!("compressing failed: {error}")),
         };

@@ -145,7 +145,7 @@ async fn sweep(table: Arc<Table>) {
 impl Deliver for Exporter {
     /// Takes a request into the table. What is not kept is counted and logged there.
     async fn deliver(&self, parcel: Parcel<'_>) -> Outcome {
-        let rejected = self.table.take(&parcel.body.contiguous());
+        let rejected = self.table.take(&parcel.in_one_piece().await);
         match usize::try_from(rejected).unwrap_or(usize::MAX) {
             0 => Outcome::Sent,
             rejected => Outcome::Partial { rejected, message: String::new() },

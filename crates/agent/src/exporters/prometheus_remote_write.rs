@@ -89,7 +89,7 @@ impl Exporter {
     async fn attempt(&self, parcel: Parcel<'_>) -> Outcome {
         let started = Instant::now();
         let (ready, mut bodies) = mpsc::channel(1);
-        let (translation, request) = (Arc::clone(&self.translation), parcel.body.contiguous());
+        let (translation, request) = (Arc::clone(&self.translation), parcel.in_one_piece().await);
         let translating = tokio::task::spawn_blocking(move || translation.run(&request, &ready));
         let mut under_way = FuturesUnordered::new();
         let mut more = true;

@@ -100,29 +100,46 @@ pub fn compress<'a>(
     level: Option<i32>,
     slices: impl IntoIterator<Item = &'a [u8]>,
 ) -> io::Result<Bytes> {
-    let slices = slices.into_iter();
+    let slices: Vec<&[u8]> = slices.into_iter().collect();
+    let length = slices.iter().map(|slice| slice.len()).sum();
+    compress_written(encoding, level, Some(length), &mut |to| slices.iter().try_for_each(|slice| to.write_all(slice)))
+}
+
+/// Compresses what `write` writes, of this length if it is known, without having it in memory as a whole; the format of
+/// blocks of snappy cannot do without.
+///
+/// # Errors
+///
+/// Those of `write`, and when an encoder fails, which it does not on input from memory.
+pub fn compress_written(
+    encoding: Encoding,
+    level: Option<i32>,
+    length: Option<usize>,
+    write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<Bytes> {
     let compressed = match encoding {
-        Encoding::Identity => slices.collect::<Vec<_>>().concat(),
-        Encoding::Gzip => write_all(flate2::write::GzEncoder::new(Vec::new(), zlib_level(level)), slices)?.finish()?,
+        Encoding::Identity => written_to(Vec::with_capacity(length.unwrap_or_default()), write)?,
+        Encoding::Gzip => written_to(flate2::write::GzEncoder::new(Vec::new(), zlib_level(level)), write)?.finish()?,
         Encoding::Zlib => {
-            write_all(flate2::write::ZlibEncoder::new(Vec::new(), zlib_level(level)), slices)?.finish()?
+            written_to(flate2::write::ZlibEncoder::new(Vec::new(), zlib_level(level)), write)?.finish()?
         }
-        Encoding::Zstd => compress_zstd(level, &slices.collect::<Vec<_>>())?,
-        Encoding::Snappy => snap::raw::Encoder::new().compress_vec(&slices.collect::<Vec<_>>().concat())?,
-        Encoding::SnappyFramed => write_all(snap::write::FrameEncoder::new(Vec::new()), slices)?
+        Encoding::Zstd => written_to(zstd_encoder(level, length)?, write)?.finish()?,
+        Encoding::Snappy => {
+            let whole = written_to(Vec::with_capacity(length.unwrap_or_default()), write)?;
+            snap::raw::Encoder::new().compress_vec(&whole)?
+        }
+        Encoding::SnappyFramed => written_to(snap::write::FrameEncoder::new(Vec::new()), write)?
             .into_inner()
             .map_err(snap::write::IntoInnerError::into_error)?,
         Encoding::Lz4 => {
-            write_all(lz4_flex::frame::FrameEncoder::new(Vec::new()), slices)?.finish().map_err(io::Error::other)?
+            written_to(lz4_flex::frame::FrameEncoder::new(Vec::new()), write)?.finish().map_err(io::Error::other)?
         }
     };
     Ok(Bytes::from(compressed))
 }
 
-fn write_all<'a, W: Write>(mut encoder: W, slices: impl Iterator<Item = &'a [u8]>) -> io::Result<W> {
-    for slice in slices {
-        encoder.write_all(slice)?;
-    }
+fn written_to<W: Write>(mut encoder: W, write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> io::Result<W> {
+    write(&mut encoder)?;
     Ok(encoder)
 }
 
@@ -131,14 +148,13 @@ fn zlib_level(level: Option<i32>) -> flate2::Compression {
     flate2::Compression::new(level.unsigned_abs())
 }
 
-/// The size goes into the frame, so that the reader can make room once.
-fn compress_zstd(level: Option<i32>, slices: &[&[u8]]) -> io::Result<Vec<u8>> {
+/// The size, where it is known, goes into the frame, so that the reader can make room once.
+fn zstd_encoder(level: Option<i32>, length: Option<usize>) -> io::Result<zstd::Encoder<'static, Vec<u8>>> {
     let range = zstd::compression_level_range();
     let level = level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL).clamp(*range.start(), *range.end());
-    let len: usize = slices.iter().map(|slice| slice.len()).sum();
     let mut encoder = zstd::Encoder::new(Vec::new(), level)?;
-    encoder.set_pledged_src_size(Some(len as u64))?;
-    write_all(encoder, slices.iter().copied())?.finish()
+    encoder.set_pledged_src_size(length.map(|length| length as u64))?;
+    Ok(encoder)
 }
 
 #[cfg(test)]

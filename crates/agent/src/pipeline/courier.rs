@@ -12,6 +12,7 @@ use wire::Signal;
 
 use super::deliver::DynDeliver;
 use super::retry::{self, Waits};
+use super::room::OnePlace;
 use super::{Batch, Fault, Outcome, Parcel, Progress, Reason, Refusal, Stop, apart};
 use crate::telemetry::{Counter, Gauge, Histogram, Metrics, table};
 
@@ -37,6 +38,8 @@ pub(super) struct Courier {
     pub(super) effort: Effort,
     /// For batches that are too large. Kept apart: what is learned of the one says nothing of the other.
     pub(super) size_effort: Effort,
+    /// For what the exporter makes of a request when the budget has no room for it.
+    pub(super) place: OnePlace,
     /// Items that were not delivered before the end.
     pub(super) left_behind: AtomicU64,
 }
@@ -264,8 +267,8 @@ impl Courier {
     }
 
     async fn attempt(&self, batch: &Batch) -> Outcome {
-        let Batch { signal, ref body, ref origin, .. } = *batch;
-        let parcel = Parcel { signal, body, items: batch.items(), origin };
+        let Batch { signal, ref body, ref origin, ref hold, .. } = *batch;
+        let parcel = Parcel { signal, body, items: batch.items(), origin, room: self.place.beside(hold) };
         let _counted = InFlight::new(&self.counts.in_flight);
         tokio::select! {
             biased;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use wire::{Chain, Signal};
 
-use super::Origin;
+use super::{Origin, Room};
 
 /// One request as it is handed to an exporter.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,8 @@ pub struct Parcel<'a> {
     pub items: usize,
     /// What is still known of where they came from.
     pub origin: &'a Origin,
+    /// Where memory comes from for what is made of it.
+    pub room: Room<'a>,
 }
 
 /// How one attempt ended.

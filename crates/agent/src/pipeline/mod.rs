@@ -33,6 +33,9 @@ pub mod process;
 /// What an exporter implements.
 pub mod deliver;
 
+/// Memory that an exporter needs beside a request.
+pub mod room;
+
 /// What stands around every exporter: queue, retry, timeout, taking apart, counting.
 pub mod sender;
 
@@ -81,6 +84,7 @@ pub use patience::Patience;
 pub use process::{End, Gather, Process, Segment, Wait};
 pub use progress::{Movement, Progress};
 pub use refusal::{Cause, Code, Refusal, Rejected};
+pub use room::Room;
 pub use sender::{Policy, Sender};
 pub use stop::Stop;
 pub use ticket::{Route, Ticket};

@@ -12,6 +12,7 @@ use super::fair::Crowd;
 use super::journal::Journal;
 use super::queue::{self, Entry, Overflow, Queue, Sizer};
 use super::queue_batch::Batcher;
+use super::room::OnePlace;
 use super::{Batch, Code, Deliver, Progress, Refusal, Rejected, Stop, apart, retry};
 use crate::settings::{GoDuration, Reader, Toggle};
 use crate::telemetry::{Metrics, table};
@@ -87,6 +88,7 @@ impl Sender {
             progress: Arc::new(Progress::new(exporter, signal, queue.clone())),
             effort: Effort::default(),
             size_effort: Effort::default(),
+            place: OnePlace::default(),
             left_behind: AtomicU64::new(0),
         });
         let queued = settings.zip(queue);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use wire::{Chain, Signal, view};
 
 use super::{Config, Debug, Line, Sampler, Verbosity};
-use crate::pipeline::{Deliver, Origin, Outcome, Parcel};
+use crate::pipeline::{Deliver, Origin, Outcome, Parcel, Room};
 use crate::settings::{ComponentId, read_text};
 use crate::telemetry::logs::capture;
 
@@ -120,7 +120,7 @@ async fn the_first_of_each_second_pass_and_then_one_in_so_many() {
 
 async fn deliver(debug: &Debug, signal: Signal) -> Outcome {
     let (body, origin) = (protobuf(signal), Origin::default());
-    debug.deliver(Parcel { signal, body: &body, items: 2, origin: &origin }).await
+    debug.deliver(Parcel { signal, body: &body, items: 2, origin: &origin, room: Room::endless() }).await
 }
 
 #[tokio::test]

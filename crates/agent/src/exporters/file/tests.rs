@@ -5,7 +5,7 @@ use std::path::Path;
 use wire::{Chain, Signal};
 
 use super::{Config, File};
-use crate::pipeline::{Deliver, Fault, Origin, Outcome, Parcel};
+use crate::pipeline::{Deliver, Fault, Origin, Outcome, Parcel, Room};
 use crate::settings::read_text;
 
 const REQUEST: &str =
@@ -19,7 +19,7 @@ fn open(path: &Path, more: &str) -> File {
 async fn deliver(file: &File, json: &str) -> Outcome {
     let body = Chain::from(wire::json::to_protobuf(Signal::Logs, json.as_bytes()).unwrap());
     let origin = Origin::default();
-    file.deliver(Parcel { signal: Signal::Logs, body: &body, items: 1, origin: &origin }).await
+    file.deliver(Parcel { signal: Signal::Logs, body: &body, items: 1, origin: &origin, room: Room::endless() }).await
 }
 
 fn read(path: &Path) -> String {

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use wire::{Chain, Signal};
 
 use crate::net::compression::{self, Encoding};
+use crate::pipeline::Parcel;
 use crate::settings::{Reader, settings};
 
 /// Up to here the body is packed where it is: a tenth of a millisecond of gzip 1, half a one of gzip 6.
@@ -65,28 +66,35 @@ impl Packer {
     }
 
     /// The body of a request, in slices.
-    pub(in crate::exporters) async fn pack(self, signal: Signal, request: &Chain) -> io::Result<Vec<Bytes>> {
-        if !self.json && self.encoding == Encoding::Identity {
-            return Ok(request.iter().cloned().collect());
+    pub(in crate::exporters) async fn pack(self, parcel: Parcel<'_>) -> io::Result<Vec<Bytes>> {
+        if self.json {
+            // Several times as long as the request. Compressed protobuf is so much smaller that the budget allows for it.
+            let packed = parcel.make(move |request| self.pack_in_turn(parcel.signal, request)).await?;
+            return Ok(vec![packed]);
         }
+        if self.encoding == Encoding::Identity {
+            return Ok(parcel.body.iter().cloned().collect());
+        }
+        Ok(vec![self.pack_in_turn(parcel.signal, parcel.body.clone()).await?])
+    }
+
+    async fn pack_in_turn(self, signal: Signal, request: Chain) -> io::Result<Bytes> {
         if request.len() <= AT_ONCE {
-            return self.pack_now(signal, request);
+            return self.pack_now(signal, &request);
         }
         let _turn = PACKING.acquire().await;
-        let request = request.clone();
         tokio::task::spawn_blocking(move || self.pack_now(signal, &request))
             .await
             .unwrap_or_else(|error| Err(error.into()))
     }
 
-    fn pack_now(self, signal: Signal, request: &Chain) -> io::Result<Vec<Bytes>> {
-        let json = self.json.then(|| Bytes::from(wire::json::from_protobuf(signal, request)));
-        let packed = match (self.encoding, json) {
-            (Encoding::Identity, Some(json)) => json,
-            (encoding, Some(json)) => compression::compress(encoding, self.level, [&json[..]])?,
-            (encoding, None) => compression::compress(encoding, self.level, request.iter().map(|slice| &slice[..]))?,
-        };
-        Ok(vec![packed])
+    fn pack_now(self, signal: Signal, request: &Chain) -> io::Result<Bytes> {
+        if self.json {
+            return compression::compress_written(self.encoding, self.level, None, &mut |to| {
+                wire::json::write(signal, request, to)
+            });
+        }
+        compression::compress(self.encoding, self.level, request.iter().map(|slice| &slice[..]))
     }
 }
 

@@ -10,7 +10,7 @@ use wire::{Chain, Signal};
 
 use super::endpoint::{Target, Url, Wrong};
 use crate::exporters::{otlp_grpc, otlp_http};
-use crate::pipeline::{Deliver, Origin, Outcome, Parcel, Sender, testing};
+use crate::pipeline::{Deliver, Origin, Outcome, Parcel, Room, Sender, testing};
 use crate::settings::read_text;
 use crate::telemetry::Metrics;
 
@@ -38,7 +38,7 @@ pub(in crate::exporters) fn logs(records: usize) -> Chain {
 /// One attempt.
 pub(in crate::exporters) async fn deliver(exporter: &impl Deliver, body: &Chain, items: usize) -> Outcome {
     let origin = Origin::default();
-    exporter.deliver(Parcel { signal: Signal::Logs, body, items, origin: &origin }).await
+    exporter.deliver(Parcel { signal: Signal::Logs, body, items, origin: &origin, room: Room::endless() }).await
 }
 
 /// An outcome in a line: what tests compare.

@@ -9,7 +9,7 @@ use super::super::Exporter;
 use super::super::page::Page;
 use super::*;
 use crate::net::auth::{AuthInfo, Authenticate, Denied};
-use crate::pipeline::{Deliver, Origin, Outcome, Parcel};
+use crate::pipeline::{Deliver, Origin, Outcome, Parcel, Room};
 
 struct Nobody;
 
@@ -36,7 +36,7 @@ async fn what_is_delivered_can_be_fetched() {
         vec![gauge("a", vec![point(&[], 1, 1.0)]), gauge("b.c", vec![point(&[], 1, 2.0), point(&[], 0, 3.0)])];
     let body = Chain::from(request(&[], metrics).encode_to_vec());
     let origin = Origin::default();
-    let parcel = Parcel { signal: Signal::Metrics, body: &body, items: 3, origin: &origin };
+    let parcel = Parcel { signal: Signal::Metrics, body: &body, items: 3, origin: &origin, room: Room::endless() };
     assert_eq!(exporter.deliver(parcel).await, Outcome::Partial { rejected: 1, message: String::new() });
     let page = Page::new(Arc::clone(&exporter.table), &config, None);
     let (status, kind, text) = fetch(&page, "/metrics", "").await;

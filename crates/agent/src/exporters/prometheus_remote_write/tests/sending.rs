@@ -15,7 +15,7 @@ use crate::exporters::{FindCredentials, Kept};
 use crate::net::reply::Body;
 use crate::net::server::{Address, Listener, Options, Peer, Server};
 use crate::pipeline::testing;
-use crate::pipeline::{Deliver, Fault, Origin, Outcome, Parcel};
+use crate::pipeline::{Deliver, Fault, Origin, Outcome, Parcel, Room};
 use crate::settings::{ComponentId, Endpoint};
 use crate::telemetry::{Metrics, table};
 
@@ -87,7 +87,9 @@ fn counters(count: usize) -> Chain {
 }
 
 async fn deliver(exporter: &Exporter, body: &Chain, items: usize) -> Outcome {
-    exporter.deliver(Parcel { signal: Signal::Metrics, body, items, origin: &Origin::default() }).await
+    exporter
+        .deliver(Parcel { signal: Signal::Metrics, body, items, origin: &Origin::default(), room: Room::endless() })
+        .await
 }
 
 #[tokio::test]

@@ -28,6 +28,8 @@ pub(in crate::kubernetes) struct Shared {
 
 impl Shared {
     pub(in crate::kubernetes) fn new(interest: Interest, grace: Duration, metrics: &Metrics) -> Self {
+        // It may outlive the plan whose metrics these are, and must not keep what that plan shows.
+        let metrics = &metrics.scoped();
         Self {
             index: RwLock::new(Index::new(grace)),
             generation: watch::Sender::new(0),

@@ -38,6 +38,26 @@ async fn a_source_is_opened_once_for_all_and_ends_with_the_last_of_them() {
 }
 
 #[tokio::test]
+async fn a_directory_that_outlives_a_plan_keeps_nothing_that_the_plan_showed() {
+    let (directories, metrics) = (Directories::default(), Metrics::new());
+    let (plan, shown) = (metrics.scoped(), Arc::new(7));
+    let weak = Arc::downgrade(&shown);
+    plan.on_collect(move |sink| sink.set(&table::BUDGET_USED, &[], *shown));
+    let open = directories.open(&demo(), Interest::default(), &plan).unwrap();
+    let next_plan = metrics.scoped();
+    let kept = directories.open(&demo(), Interest::default(), &next_plan).unwrap();
+    drop((open, plan));
+    assert!(weak.upgrade().is_none());
+    drop(next_plan);
+    assert_eq!(metrics.value(&table::K8S_POD_TABLE_SIZE, &[]), Some(3.0));
+    kept.put(pod("a", "10.0.0.1"));
+    kept.inner.shared.counts.failure("pods", "timeout");
+    assert_eq!(metrics.value(&table::K8S_POD_TABLE_SIZE, &[]), Some(4.0));
+    let failure = [("resource", "pods"), ("reason", "timeout")];
+    assert_eq!(metrics.value(&table::KUBERNETES_FAILURES, &failure), Some(1.0));
+}
+
+#[tokio::test]
 async fn a_pod_is_found_by_its_address_in_any_directory_that_is_open() {
     let (directories, metrics) = (Directories::default(), Metrics::new());
     let name = || directories.by_address("127.0.0.13".parse().unwrap()).map(|pod| pod.name.to_string());

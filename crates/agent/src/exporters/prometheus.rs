@@ -27,8 +27,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -48,9 +47,13 @@ use table::Table;
 #[derive(Debug, Clone)]
 pub struct Exporter {
     table: Arc<Table>,
-    /// Which of the registries that know the table shows it: the last one.
-    shown_by: Arc<AtomicU64>,
+    /// The registries that know the table, in the order in which they came.
+    known_to: Arc<Mutex<Vec<Weak<Turn>>>>,
 }
+
+/// A registry has one for as long as it lives.
+#[derive(Debug)]
+struct Turn;
 
 /// The server of an exporter.
 #[derive(Debug)]
@@ -78,15 +81,21 @@ impl Exporter {
     #[must_use]
     pub fn new(id: &ComponentId, config: &Config) -> Exporter {
         let table = Arc::new(Table::new(&id.to_string(), Rules::of(config)));
-        Exporter { table, shown_by: Arc::default() }
+        Exporter { table, known_to: Arc::default() }
     }
 
-    /// Shows how many series there are, and what was not kept. Of several registries, the last one shows it.
+    /// Shows how many series there are, and what was not kept. Of several registries, the last one that lives shows it:
+    /// a plan may be built and given up.
     pub fn show_in(&self, metrics: &Metrics) {
-        let turn = self.shown_by.fetch_add(1, SeqCst) + 1;
-        let (table, shown_by) = (Arc::downgrade(&self.table), Arc::downgrade(&self.shown_by));
+        let turn = Arc::new(Turn);
+        let mut known_to = lock(&self.known_to);
+        known_to.retain(|turn| turn.strong_count() > 0);
+        known_to.push(Arc::downgrade(&turn));
+        drop(known_to);
+        let (table, known_to) = (Arc::downgrade(&self.table), Arc::clone(&self.known_to));
         metrics.on_collect(move |sink| {
-            let is_ours = shown_by.upgrade().is_some_and(|last| last.load(SeqCst) == turn);
+            let last = lock(&known_to).iter().rev().find_map(Weak::upgrade);
+            let is_ours = last.is_some_and(|last| Arc::ptr_eq(&last, &turn));
             if let Some(table) = table.upgrade().filter(|_| is_ours) {
                 table.show(sink);
             }
@@ -132,6 +141,11 @@ impl Running {
         self.sweeping.abort();
         self.server.stop(grace).await;
     }
+}
+
+/// What is guarded is whole whatever happened to the holder of the lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn sweep(table: Arc<Table>) {

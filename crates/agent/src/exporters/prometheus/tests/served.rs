@@ -10,6 +10,7 @@ use super::super::page::Page;
 use super::*;
 use crate::net::auth::{AuthInfo, Authenticate, Denied};
 use crate::pipeline::{Deliver, Origin, Outcome, Parcel, Room};
+use crate::telemetry::{Metrics, table as own};
 
 struct Nobody;
 
@@ -48,6 +49,28 @@ async fn what_is_delivered_can_be_fetched() {
     assert_eq!(fetch(&page, "/", "").await.0, 404);
     let post = page.answer(&Method::POST, &"/metrics".parse().unwrap(), &HeaderMap::new());
     assert_eq!(post.status().as_u16(), 405);
+}
+
+#[test]
+fn the_last_plan_that_lives_shows_the_series() {
+    let exporter = Exporter::new(&crate::settings::ComponentId::of("prometheus"), &config(""));
+    take(&exporter.table, &[], vec![gauge("a", vec![point(&[], 1, 1.0)])]);
+    let metrics = Metrics::new();
+    let series = || metrics.value(&own::PROMETHEUS_SERIES, &[("exporter", "prometheus")]);
+    let running = metrics.scoped();
+    exporter.show_in(&running);
+    {
+        let given_up = metrics.scoped();
+        exporter.show_in(&given_up);
+        assert_eq!(series(), Some(1.0), "once, though two have it");
+    }
+    assert_eq!(series(), Some(1.0));
+    let next = metrics.scoped();
+    exporter.show_in(&next);
+    drop(running);
+    assert_eq!(series(), Some(1.0));
+    drop(next);
+    assert_eq!(series(), None);
 }
 
 #[tokio::test]

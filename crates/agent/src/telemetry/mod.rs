@@ -36,6 +36,9 @@ pub mod health;
 /// The own log: lines, sampling, outputs.
 pub mod logs;
 
+mod cut;
+
+pub use cut::cut;
 pub use health::Health;
 pub use metric::Level;
 pub use metrics::{Counter, Gauge, Histogram, Metrics};

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::refusal::Refusal;
 use crate::telemetry::metrics::Sink;
-use crate::telemetry::table;
+use crate::telemetry::{cut, table};
 
 /// Something that two senders, or one sender twice, say differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +61,10 @@ struct State {
 const MOST_OFFENDERS: usize = 50;
 /// Conflicts that are remembered as logged.
 const MOST_LOGGED: usize = 256;
+/// Longer names of metrics and resources are cut in logs and metrics.
+pub(super) const LONGEST_NAME: usize = 253;
+/// So much is logged of what two senders say differently, such as descriptions.
+const LONGEST_SAID: usize = 1024;
 /// The same is logged again after ten minutes, in ticks of a tenth of a second.
 const AGAIN: u32 = 6000;
 
@@ -111,6 +115,7 @@ impl Reports {
     /// Counts data points that are not kept.
     pub(super) fn refuse(&self, refusal: Refusal, points: u64, metric: &str, pod: &str, now: u32) {
         self.refused[refusal as usize].fetch_add(points, Relaxed);
+        let metric = cut(metric, LONGEST_NAME);
         let mut state = self.state();
         state.offend(points, metric, pod);
         if refusal == Refusal::Limit && state.logged_limit.is_none_or(|at| now.wrapping_sub(at) >= AGAIN) {
@@ -135,13 +140,14 @@ impl Reports {
     pub(super) fn conflict(&self, report: &Report, now: u32) {
         let Report { conflict, family, existing, new, times } = report;
         self.conflicts[*conflict as usize].fetch_add(*times, Relaxed);
+        let family = cut(family, LONGEST_NAME);
         if self.state().is_news(*conflict, family, now) {
             tracing::warn!(
                 exporter = self.exporter,
                 conflict = conflict.name(),
                 metric = family,
-                existing,
-                new,
+                existing = cut(existing, LONGEST_SAID),
+                new = cut(new, LONGEST_SAID),
                 "Conflicting metrics. {}",
                 conflict.remedy()
             );

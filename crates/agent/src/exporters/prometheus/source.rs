@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use wire::view::{Attributes, Scope};
 
 use super::labels::Pairs;
+use super::reports::LONGEST_NAME;
 use super::rules::Rules;
 use crate::exporters::series::labels::{Label, LabelSet};
 use crate::exporters::series::names::BadName;
 use crate::exporters::series::resource::{self, Identity};
+use crate::telemetry::cut;
 use crate::telemetry::exposition::text::is_classic_name;
 
 /// A resource.
@@ -87,14 +89,9 @@ fn name_of(attributes: &Attributes<'_>) -> String {
     };
     let others = ["service.instance.id", "host.name", "service.name"];
     let mut name = name.or_else(|| others.into_iter().find_map(get)).unwrap_or_else(|| "unknown".to_owned());
-    if let Some((end, _)) = name.char_indices().nth(LONGEST_NAME) {
-        name.truncate(end);
-    }
+    name.truncate(cut(&name, LONGEST_NAME).len());
     name
 }
-
-/// Longer names of resources are cut in logs and metrics.
-const LONGEST_NAME: usize = 253;
 
 impl Base {
     pub(super) fn new(

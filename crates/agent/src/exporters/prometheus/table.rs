@@ -12,11 +12,12 @@ use tokio::time::Instant;
 use super::by_key::ByKey;
 use super::key::Keys;
 use super::refusal::Refusal;
-use super::reports::Reports;
+use super::reports::{LONGEST_NAME, Reports};
 use super::rules::Rules;
 use super::series::{Family, Series};
 use super::slab::{Place, SLOT_SIZE, Slab};
 use super::source::{Base, Source};
+use crate::telemetry::cut;
 use crate::telemetry::metrics::Sink;
 use crate::telemetry::table as own;
 
@@ -120,7 +121,8 @@ impl Table {
         sink.set(&own::PROMETHEUS_SERIES, &exporter, state.slab.len() as u64);
         sink.set(&own::PROMETHEUS_SERIES_LIMIT, &exporter, self.rules.max_series as u64);
         sink.set(&own::PROMETHEUS_SERIES_BYTES, &exporter, state.bytes() as u64);
-        let metrics = state.families.values().map(|family| (family.members.len(), family.name.to_string()));
+        let metrics =
+            state.families.values().map(|family| (family.members.len(), cut(&family.name, LONGEST_NAME).to_owned()));
         let pods = state.sources.values().map(|source| (source.series.load(Relaxed) as usize, source.name.clone()));
         let (metrics, pods) = (largest(metrics), largest(pods));
         drop(state);

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use wire::view::{Attributes, Metric, Request};
 
 use super::hash;
-use super::names::{Names, cut};
+use super::names::Names;
 use super::sketch::Sketch;
+use crate::telemetry::cut;
 
 /// Of a larger request, so many points in a row are looked at, from a place that changes: some milliseconds at most.
 const POINTS: usize = 4096;

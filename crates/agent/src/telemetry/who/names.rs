@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::TURN;
 use super::heavy::Heavy;
 use super::sketch::Lately;
+use crate::telemetry::cut;
 
 /// Names that are kept.
 const CAPACITY: usize = 256;
@@ -116,10 +117,4 @@ impl Name {
             most_from: self.most_from,
         }
     }
-}
-
-/// The first bytes of a text, at a boundary of characters.
-pub(super) fn cut(text: &str, most: usize) -> &str {
-    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text.get(..end).unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::refusal::Refusal;
+use super::super::reports::Conflict;
 use super::*;
 
 const PLAIN: &str = "without_scope_info: true";
@@ -210,6 +211,27 @@ fn series_above_the_limit_are_refused_and_counted_by_metric_and_pod() {
     let labels = [("exporter", "prometheus"), ("pod", "eu/shop-1")];
     assert_eq!(metrics.value(&crate::telemetry::table::PROMETHEUS_POD_SERIES, &labels), Some(3.0));
     assert_eq!(metrics.value(&crate::telemetry::table::PROMETHEUS_SERIES, &labels[..1]), Some(3.0));
+}
+
+#[test]
+fn a_name_of_a_megabyte_is_cut_where_it_is_told() {
+    let table = table("max_series: 2");
+    let long = |first: char| first.to_string() + &"x".repeat(1 << 20);
+    let three = |name: &str| gauge(name, ["1", "2", "3"].map(|k| point(&[("k", k)], 1, 1.0)).to_vec());
+    let log = crate::telemetry::logs::capture::start();
+    assert_eq!(take(&table, &[], vec![three(&long('a')), three(&long('b'))]), 4);
+    let described = Metric { description: "other".to_owned(), ..three(&long('a')) };
+    take(&table, &[("service.name", "y")], vec![described]);
+    assert_eq!(table.reports.conflicts(Conflict::Help), 1);
+    assert!(log.text().contains("max_series") && log.text().contains("description"), "both are logged");
+    assert!(log.text().len() < 16 << 10, "{} bytes", log.text().len());
+    let metrics = crate::telemetry::Metrics::new();
+    let shown = Arc::clone(&table);
+    metrics.on_collect(move |sink| shown.show(sink));
+    let families = metrics.collect(crate::telemetry::Level::Detailed);
+    let labels = families.iter().flat_map(|family| family.series.keys().flatten());
+    let names: Vec<_> = labels.filter(|(label, _)| *label == "metric").map(|(_, name)| name).collect();
+    assert!(names.len() == 4 && names.iter().all(|name| name.len() == 253), "{names:?}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use wire::{Signal, view};
 
 use crate::component::{About, Component, HostPath, Needs, Status};
@@ -108,7 +109,7 @@ pub struct Debug {
     verbosity: Verbosity,
     sampler: Sampler,
     /// None: the agent's log.
-    output: Option<Arc<Mutex<Output>>>,
+    output: Option<Arc<tokio::sync::Mutex<Output>>>,
 }
 
 /// What is said of a request: its name, and counts by name.
@@ -139,7 +140,7 @@ impl Debug {
             id: id.to_string(),
             verbosity: config.verbosity,
             sampler: Sampler::new(config.sampling_initial, config.sampling_thereafter),
-            output: output.map(|output| Arc::new(Mutex::new(output))),
+            output: output.map(|output| Arc::new(tokio::sync::Mutex::new(output))),
         })
     }
 
@@ -191,13 +192,12 @@ impl Deliver for Debug {
             pieces.finish();
             return Outcome::Sent;
         };
-        // A pipe that nobody reads from must not hold up a thread of the runtime.
+        // Whoever waits for a turn waits here, and neither with a thread nor after its request was given up.
+        let mut output = output.lock_owned().await;
         let body = parcel.in_one_piece().await;
-        let write = move || {
-            let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
-            verbosity.write_to(&mut output, signal, items, view::Request::new(&body))
-        };
-        match tokio::task::spawn_blocking(write).await {
+        // A pipe that nobody reads from must not hold up a thread of the runtime.
+        let write = move || verbosity.write_to(&mut output, signal, items, view::Request::new(&body));
+        match AbortOnDropHandle::new(tokio::task::spawn_blocking(write)).await {
             Ok(Ok(())) => Outcome::Sent,
             Ok(Err(error)) => Outcome::Refused { error: error.to_string(), fault: Fault::Elsewhere },
             Err(_) => Outcome::Retry { error: "the agent is stopping".to_owned(), after: None },

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use anyhow::Context;
+use tokio_util::task::AbortOnDropHandle;
 use wire::{Chain, Signal};
 
 use crate::component::{About, Component, HostPath, Needs, Status};
@@ -195,7 +196,7 @@ struct Shared {
     compression: Option<i32>,
     /// Each resource goes to a file of its own.
     is_grouped: bool,
-    target: Mutex<Target>,
+    target: Arc<tokio::sync::Mutex<Target>>,
 }
 
 #[derive(Debug)]
@@ -226,11 +227,15 @@ impl File {
 
 impl Deliver for File {
     async fn deliver(&self, parcel: Parcel<'_>) -> Outcome {
-        // A file may be slow (a full disk, a network file system), so a thread of the runtime must not wait for it.
         let (shared, signal) = (Arc::clone(&self.shared), parcel.signal);
+        // Whoever waits for a turn waits here, and neither with a thread nor after its request was given up.
+        let mut target = Arc::clone(&shared.target).lock_owned().await;
         let body = if shared.reads_in_one_piece() { parcel.in_one_piece().await.into() } else { parcel.body.clone() };
-        let write = tokio::task::spawn_blocking(move || shared.write(signal, &body));
-        write.await.unwrap_or_else(|_| Outcome::Retry { error: "the agent is stopping".to_owned(), after: None })
+        // A file may be slow (a full disk, a network file system), so a thread of the runtime must not wait for it.
+        let write = tokio::task::spawn_blocking(move || shared.write(&mut target, signal, &body));
+        AbortOnDropHandle::new(write)
+            .await
+            .unwrap_or_else(|_| Outcome::Retry { error: "the agent is stopping".to_owned(), after: None })
     }
 }
 
@@ -254,7 +259,7 @@ impl Shared {
             format: config.format,
             compression,
             is_grouped: config.group_by.enabled,
-            target: Mutex::new(target),
+            target: Arc::new(tokio::sync::Mutex::new(target)),
         })
     }
 
@@ -263,10 +268,9 @@ impl Shared {
         self.format == Format::Json || self.is_grouped
     }
 
-    fn write(&self, signal: Signal, body: &Chain) -> Outcome {
-        let mut target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
+    fn write(&self, target: &mut Target, signal: Signal, body: &Chain) -> Outcome {
         let encode = |body: &Chain| Record::new(signal, body, self.format, self.compression);
-        match &mut *target {
+        match target {
             Target::One(writer) => match encode(body).and_then(|record| writer.write(&record)) {
                 Ok(()) => Outcome::Sent,
                 Err(error) => failed(writer.path(), &error),

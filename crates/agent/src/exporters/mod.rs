@@ -24,6 +24,10 @@ pub mod prometheus_remote_write;
 /// Names, labels and series of Prometheus, for the exporters that make them.
 pub mod series;
 
+/// What a pipe that nobody reads from keeps.
+#[cfg(test)]
+mod stuck;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

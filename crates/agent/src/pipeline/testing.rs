@@ -94,6 +94,20 @@ pub fn batch(signal: Signal, body: impl Into<wire::Chain>, items: usize) -> Batc
     Batch { signal, body, ticket, origin: Origin::default(), hold }
 }
 
+/// Bytes of which the test sees whether they are in memory: `alive` has one owner more for as long as they are.
+pub fn seen(bytes: Bytes, alive: &Arc<()>) -> Bytes {
+    struct Seen {
+        bytes: Bytes,
+        _alive: Arc<()>,
+    }
+    impl AsRef<[u8]> for Seen {
+        fn as_ref(&self) -> &[u8] {
+            &self.bytes
+        }
+    }
+    Bytes::from_owner(Seen { bytes, _alive: Arc::clone(alive) })
+}
+
 /// An export request with the log records of these numbers, in one resource.
 pub fn logs(numbers: Range<u64>) -> Bytes {
     let record = |number| LogRecord { time_unix_nano: number, ..LogRecord::default() };

@@ -26,7 +26,7 @@ use super::store::Refused;
 use super::worker::{Command, Worker};
 use super::{Fsync, Journal, MOST_OFFERS, Offer, Options, Replay};
 use crate::pipeline::ledger::Entry;
-use crate::pipeline::testing::{Fake, logs};
+use crate::pipeline::testing::{Fake, logs, seen};
 use crate::pipeline::{
     Arrival, Budget, Code, Door, Fault, Intake, Ledger, Metadata, Origin, Outcome, PipelinePlan, Pipelines, Policy,
     Refusal, Sender, Step,
@@ -345,24 +345,12 @@ async fn one_who_hangs_up_before_the_answer_leaves_nothing_behind() {
     assert_eq!(waiting as u64, accepted);
 }
 
-/// A body of which the test sees how often it is in memory.
-struct Body {
-    bytes: Bytes,
-    _alive: Arc<()>,
-}
-
-impl AsRef<[u8]> for Body {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
 #[tokio::test]
 async fn requests_that_are_given_up_while_the_disk_stalls_take_no_memory_and_are_not_written() {
     let (life, mut worker, commands) = Life::on_a_disk_that_stalls();
     let (bytes, alive) = (logs(0..3), Arc::new(()));
     for _ in 0..3 * MOST_OFFERS {
-        let body = Bytes::from_owner(Body { bytes: bytes.clone(), _alive: Arc::clone(&alive) });
+        let body = seen(bytes.clone(), &alive);
         tokio::select! {
             biased;
             _ = life.send_bytes(body, 3) => panic!("nothing is written yet"),

@@ -83,7 +83,7 @@ impl Objects {
                 _ = wishes.changed() => {
                     interest = wishes.borrow_and_update().clone();
                     // Of what was read only what was wanted was kept.
-                    self.due.clear();
+                    self.due.values_mut().for_each(|due| *due = Due::now());
                 }
                 () = tokio::time::sleep_until(next) => {}
             }
@@ -105,7 +105,7 @@ impl Objects {
             self.shared.set_object(&key, None);
         }
         for key in wanted {
-            self.due.entry(key).or_insert_with(|| Due { at: Instant::now(), backoff: Backoff::default() });
+            self.due.entry(key).or_insert_with(Due::now);
         }
     }
 
@@ -139,6 +139,12 @@ impl Objects {
                 }
             }
         }
+    }
+}
+
+impl Due {
+    fn now() -> Due {
+        Due { at: Instant::now(), backoff: Backoff::default() }
     }
 }
 

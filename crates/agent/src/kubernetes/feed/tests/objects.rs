@@ -65,6 +65,25 @@ async fn a_namespace_is_read_once_for_all_of_its_pods_and_again_after_minutes() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_namespace_goes_with_its_last_pod_also_when_somebody_wants_more_in_that_moment() {
+    // Which of the two is seen first is left to chance.
+    for _ in 0..20 {
+        let server = Server::new();
+        shop(&server, "red");
+        server.put("a", pod("10.0.0.1"));
+        let pods = server.open(&source(), of_namespaces(), &Metrics::new());
+        pods.wait_synced().await;
+        settle().await;
+        assert!(pods.namespace("shop").is_some());
+        server.delete("a");
+        pods.delete("a");
+        pods.want(Interest { namespaces: labels(&["x"]), ..Interest::default() });
+        settle().await;
+        assert!(pods.namespace("shop").is_none(), "no pod here is in it");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_right_that_is_missing_for_namespaces_takes_their_labels_only() {
     let server = Server::new();
     shop(&server, "red");

@@ -233,6 +233,7 @@ impl Line {
     pub(super) fn is_sent_by(&self, progress: &Arc<Progress>) {
         let weak = Arc::downgrade(progress);
         let mut all = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|progress| progress.strong_count() > 0);
         if !all.iter().any(|known| known.ptr_eq(&weak)) {
             all.push(weak);
         }
@@ -343,5 +344,23 @@ impl fmt::Debug for Line {
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.entries()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_forgets_who_sends_no_more_though_nobody_looks() {
+        let line = Ledger::new().line("logs", "otlp", Signal::Logs);
+        let stays = Arc::new(Progress::new("otlp", Signal::Logs, None));
+        for _ in 0..100 {
+            line.is_sent_by(&stays);
+            line.is_sent_by(&Arc::new(Progress::new("otlp", Signal::Logs, None)));
+        }
+        let known = line.progress.lock().unwrap().len();
+        assert!(known <= 2, "{known}");
+        assert!(line.progress().iter().any(|progress| Arc::ptr_eq(progress, &stays)));
     }
 }

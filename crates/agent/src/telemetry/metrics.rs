@@ -109,7 +109,10 @@ impl Metrics {
 
     fn over(shared: Arc<Shared>) -> Self {
         let collectors = Arc::default();
-        lock(&shared.scopes).push(Arc::downgrade(&collectors));
+        let mut scopes = lock(&shared.scopes);
+        scopes.retain(|scope| scope.strong_count() > 0);
+        scopes.push(Arc::downgrade(&collectors));
+        drop(scopes);
         Self { shared, collectors }
     }
 

@@ -58,6 +58,14 @@ fn a_scope_takes_its_collectors_along_and_leaves_what_was_counted() {
 }
 
 #[test]
+fn scopes_that_have_gone_are_forgotten_though_nobody_collects() {
+    let metrics = Metrics::new();
+    (0..100).for_each(|_| drop(metrics.scoped()));
+    let known = lock(&metrics.shared.scopes).len();
+    assert!(known <= 2, "{known}");
+}
+
+#[test]
 fn a_level_shows_itself_and_the_levels_below() {
     let metrics = Metrics::new();
     let _ = metrics.counter(&table::BATCH_SIZE_TRIGGER, &[]);

@@ -4,6 +4,7 @@
 //! health and own metrics, and the receivers last. Stopping follows the data: not ready, receivers, pipelines, queues.
 
 mod assembly;
+mod connections;
 mod pages;
 mod retired;
 mod storages;

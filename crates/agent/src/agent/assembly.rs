@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -11,6 +10,7 @@ use tokio::time::Instant;
 use wire::Signal;
 
 use super::Identity;
+use super::connections::Connections;
 use super::storages::Storages;
 use crate::config::{Pipeline, Plan};
 use crate::exporters;
@@ -37,12 +37,12 @@ pub(super) struct Assembly {
     enrichers: Vec<Arc<Enricher>>,
     /// Watch the memory for as long as they live.
     _guards: Vec<processors::memory_limiter::Guard>,
-    /// What grows beside payload, and who looks at it.
-    beside: Beside,
+    /// Looks at what grows beside payload.
     _watch: beside::Watch,
     /// What exporters that are fetched from have; the next plan may take it over.
     kept: exporters::Kept,
     fetched: Vec<(ComponentId, exporters::prometheus::Running)>,
+    connections: Connections,
     receivers: Vec<(ComponentId, receivers::Running)>,
 }
 
@@ -62,6 +62,9 @@ impl Assembly {
         let beside = Beside::default();
         let known = identity.directories.clone();
         beside.add("pods", move || known.pods() * POD);
+        let connections = Connections::default();
+        let open = connections.clone();
+        beside.add("connections", move || open.open() * CONNECTION);
         let watch = beside.watch(&budget);
         let door = Door::new(budget).seen_by(&identity.who).shared_by(fair);
         let guards = limiters.iter().map(|limiter| limiter.guard(&door, total)).collect();
@@ -94,8 +97,8 @@ impl Assembly {
             patience,
             enrichers,
             _guards: guards,
-            beside,
             _watch: watch,
+            connections,
             kept,
             fetched: Vec::new(),
             receivers: Vec::new(),
@@ -145,9 +148,7 @@ impl Assembly {
             let authenticator = |id: &ComponentId| self.authenticators.server(id);
             let inputs = receivers::Inputs { intakes, authenticator: &authenticator, metrics: &self.metrics };
             let running = config.start(id, inputs).with_context(|| format!("cannot start receiver `{id}`"))?;
-            let counts: Vec<_> = running.counts().cloned().collect();
-            let open = move || counts.iter().map(|counts| counts.open.load(Relaxed)).sum::<usize>();
-            self.beside.add("connections", move || open() * CONNECTION);
+            running.counts().for_each(|port| self.connections.add(port));
             self.receivers.push((id.clone(), running));
         }
         Ok(())

@@ -42,6 +42,8 @@ pub struct Inputs<'a> {
 #[derive(Debug)]
 pub struct Running {
     servers: Vec<Server>,
+    /// What is shown of them ends with them: they may be opened again with the same metrics.
+    _shown: Metrics,
 }
 
 /// Binds the ports and starts to take requests.
@@ -80,10 +82,11 @@ pub fn start(id: &ComponentId, config: &Config, inputs: Inputs<'_>) -> anyhow::R
         );
     }
     let servers: Vec<Server> = bound.into_iter().map(|start| start()).collect();
+    let shown = metrics.scoped();
     for (server, transport) in servers.iter().zip(transports(config)) {
-        count_connections(id, transport, server.counts(), metrics);
+        count_connections(id, transport, server.counts(), &shown);
     }
-    Ok(Running { servers })
+    Ok(Running { servers, _shown: shown })
 }
 
 /// A port that is bound; calling it starts the server.

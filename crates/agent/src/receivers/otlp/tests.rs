@@ -176,3 +176,12 @@ fn call(path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     let request = Request::post(format!("http://test{path}")).header("content-type", "application/grpc");
     request.header("te", "trailers").body(Full::new(body.into())).unwrap()
 }
+
+#[tokio::test]
+async fn what_is_shown_of_connections_ends_with_the_receiver() {
+    let Bench { running, metrics, .. } = Bench::start(BOTH);
+    let open = || metrics.value(&table::CONNECTIONS, &[("receiver", "otlp"), ("transport", "grpc")]);
+    assert_eq!(open(), Some(0.0));
+    assert!(running.stop(Duration::from_secs(5)).await);
+    assert_eq!(open(), None);
+}

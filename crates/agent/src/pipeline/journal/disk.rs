@@ -12,8 +12,11 @@ pub(super) trait Disk {
     /// The segments that there are, with their lengths.
     fn list(&mut self) -> io::Result<BTreeMap<u64, u64>>;
 
-    /// A new, empty segment. It is there after a power failure if `durable`.
-    fn create(&mut self, id: u64, durable: bool) -> io::Result<()>;
+    /// A new, empty segment.
+    fn create(&mut self, id: u64) -> io::Result<()>;
+
+    /// Segments that were created are there after a power failure.
+    fn sync_names(&mut self) -> io::Result<()>;
 
     /// Writes at the end of a segment that this process has created. After an error some of it may be there. It is an error
     /// if somebody has removed the segment.
@@ -112,10 +115,14 @@ impl Disk for Folder {
         Ok(segments)
     }
 
-    fn create(&mut self, id: u64, durable: bool) -> io::Result<()> {
+    fn create(&mut self, id: u64) -> io::Result<()> {
         let file = private().create_new(true).append(true).open(self.file(id))?;
         self.open = Some((id, file));
-        if durable { File::open(&self.path)?.sync_all() } else { Ok(()) }
+        Ok(())
+    }
+
+    fn sync_names(&mut self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
     }
 
     fn append(&mut self, id: u64, parts: &[&[u8]]) -> io::Result<()> {

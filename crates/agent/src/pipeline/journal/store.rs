@@ -375,8 +375,9 @@ impl<D: Disk> Store<D> {
         self.writing = false;
         let (id, salt, bytes) = (self.next_segment, random(), SEGMENT_HEAD as u64);
         self.next_segment += 1;
-        self.disk.create(id, self.durable)?;
-        if let Err(error) = self.disk.append(id, &[&Head::new(id, salt).encode()]) {
+        self.disk.create(id)?;
+        let named = if self.durable { self.disk.sync_names() } else { Ok(()) };
+        if let Err(error) = named.and_then(|()| self.disk.append(id, &[&Head::new(id, salt).encode()])) {
             // What is left of it is no segment, and is removed at the next start if it cannot be now.
             let _ = self.disk.remove(id);
             return Err(error);

@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) room: Option<usize>,
     /// The disk answers nothing but errors.
     pub(super) dead: bool,
+    /// Files can be made and written, but not their names for good.
+    pub(super) keeps_no_names: bool,
     pub(super) set_aside: Vec<u64>,
     /// Operations until the process ends; a write is torn.
     pub(super) crash_in: Option<usize>,
@@ -98,14 +100,24 @@ impl Disk for Sim {
         Ok(self.0.borrow().files.iter().map(|(id, file)| (*id, file.bytes.len() as u64)).collect())
     }
 
-    fn create(&mut self, id: u64, durable: bool) -> io::Result<()> {
+    fn create(&mut self, id: u64) -> io::Result<()> {
         let mut state = self.0.borrow_mut();
         state.alive()?;
         if state.room == Some(0) {
             return Err(ErrorKind::StorageFull.into());
         }
         assert!(!state.files.contains_key(&id), "a segment is made once");
-        state.files.insert(id, SimFile { named: durable, ..SimFile::default() });
+        state.files.insert(id, SimFile::default());
+        Ok(())
+    }
+
+    fn sync_names(&mut self) -> io::Result<()> {
+        let mut state = self.0.borrow_mut();
+        state.alive()?;
+        if state.keeps_no_names {
+            return Err(io::Error::other("the folder cannot be synced"));
+        }
+        state.files.values_mut().for_each(|file| file.named = true);
         Ok(())
     }
 

@@ -416,6 +416,22 @@ fn files_that_somebody_removed_take_no_room() {
 }
 
 #[test]
+fn a_file_whose_name_may_not_stay_is_removed_again() {
+    let disk = Sim::default();
+    let (mut store, _, _) = open(&disk);
+    disk.0.borrow_mut().keeps_no_names = true;
+    for name in 0..10 {
+        assert!(store.append(&record(name, 1, 100)).and_then(|_| store.commit(true)).is_err());
+    }
+    assert_eq!(disk.0.borrow().files.len(), 0);
+    disk.0.borrow_mut().keeps_no_names = false;
+    let _ = store.commit(true);
+    store.append(&record(10, 1, 100)).unwrap();
+    store.commit(true).unwrap();
+    assert_eq!(disk.0.borrow().files.len(), 1);
+}
+
+#[test]
 fn a_full_journal_refuses_and_takes_again_when_something_is_done() {
     let disk = Sim::default();
     let (mut store, _, _) = open(&disk);

@@ -127,6 +127,22 @@ pub struct Counts {
     pub foreign: AtomicUsize,
 }
 
+/// A connection is counted as open for as long as it has this, also when it ends by a fault.
+struct Open(Arc<Counts>);
+
+impl Open {
+    fn new(counts: &Arc<Counts>) -> Open {
+        counts.open.fetch_add(1, Ordering::Relaxed);
+        Open(Arc::clone(counts))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Answers requests. Functions of this shape are handlers.
 pub trait Handle: Send + Sync + 'static {
     /// Answers one request.
@@ -218,12 +234,11 @@ async fn accept<H: Handle>(mut listener: Listener, shared: Arc<Shared<H>>, tasks
         };
         let shared = shared.clone();
         shared.counts.opened.fetch_add(1, Ordering::Relaxed);
-        shared.counts.open.fetch_add(1, Ordering::Relaxed);
+        let open = Open::new(&shared.counts);
         tasks.spawn(async move {
-            let (killed, counts) = (shared.killed.clone(), shared.counts.clone());
+            let killed = shared.killed.clone();
             killed.run_until_cancelled(connection::serve(stream, address, shared)).await;
-            counts.open.fetch_sub(1, Ordering::Relaxed);
-            drop(place);
+            drop((open, place));
         });
     }
 }

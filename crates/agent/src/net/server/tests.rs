@@ -13,11 +13,27 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::settings::Endpoint;
 
-/// `/slow` takes a second, `/fault` is a fault in the program, all else is answered at once.
+/// An answer that is a fault when it has been sent.
+struct Faulty;
+
+impl AsRef<[u8]> for Faulty {
+    fn as_ref(&self) -> &[u8] {
+        b"here"
+    }
+}
+
+impl Drop for Faulty {
+    fn drop(&mut self) {
+        panic!("a fault");
+    }
+}
+
+/// `/slow` takes a second, `/fault` and `/late-fault` are faults in the program, all else is answered at once.
 async fn answer(request: Request<Incoming>, _: Peer) -> Response<Body> {
     match request.uri().path() {
         "/slow" => tokio::time::sleep(Duration::from_secs(1)).await,
         "/fault" => panic!("a fault"),
+        "/late-fault" => return Response::new(Body::from(Bytes::from_owner(Faulty))),
         _ => {}
     }
     Response::new(Body::from("here"))
@@ -60,6 +76,17 @@ async fn a_fault_while_handling_a_request_ends_that_request_only() {
     assert_eq!(call(&mut calls, "/fault").await, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(call(&mut calls, "/").await, StatusCode::OK, "on the same connection");
     assert!(get(port, "/fault").await.starts_with("HTTP/1.1 500"));
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_by_a_fault_is_not_counted_as_open() {
+    let (server, port) = start(Options::default());
+    get(port, "/late-fault").await;
+    assert!(get(port, "/").await.ends_with("here"), "others go on");
+    let opened = server.counts().opened.load(Ordering::Relaxed);
+    let counts = server.counts().clone();
+    server.stop(Duration::from_secs(5)).await;
+    assert_eq!((opened, counts.open.load(Ordering::Relaxed)), (2, 0));
 }
 
 #[tokio::test]

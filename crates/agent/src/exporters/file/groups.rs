@@ -29,7 +29,7 @@ pub(super) struct Groups {
     max_open: usize,
     /// The one used last at the end.
     open: Vec<Writer>,
-    /// Hashes of the paths that were opened before: these are not emptied again.
+    /// Hashes of the paths that were opened before, where files are emptied at first: these are not emptied again.
     seen: HashSet<u64>,
 }
 
@@ -135,10 +135,14 @@ impl Groups {
             self.open.remove(0);
         }
         make_folder_of(path, self.folder_mode)?;
+        let append = self.append || self.rotation.is_some() || !self.is_new(path);
+        Writer::open(path, append, self.rotation.clone())
+    }
+
+    fn is_new(&mut self, path: &Path) -> bool {
         let mut hasher = DefaultHasher::new();
         path.hash(&mut hasher);
-        let is_new = self.seen.insert(hasher.finish());
-        Writer::open(path, self.append || !is_new, self.rotation.clone())
+        self.seen.insert(hasher.finish())
     }
 }
 
@@ -164,7 +168,7 @@ fn clean(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Groups, clean};
+    use super::{Config, Groups, clean};
     use crate::settings::read_text;
 
     #[test]
@@ -184,6 +188,23 @@ mod tests {
         check("/data/app-*.json", "/../../x", "/data/app-/x.json");
         check("out/*", "..", "out/");
         check("./out/*.json", "x", "out/x.json");
+    }
+
+    #[test]
+    fn paths_are_remembered_only_where_files_are_emptied_at_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |more: &str, expected: usize| {
+            let path = folder.path().join("*.json");
+            let config: Config = read_text(&format!("{{path: '{}', {more}}}", path.display())).unwrap();
+            let mut groups = Groups::new(&config, config.rotation.on().cloned(), 0o755);
+            for team in ["a", "b", "c"] {
+                groups.writer(&folder.path().join(team)).unwrap();
+            }
+            assert_eq!(groups.seen.len(), expected, "{more}");
+        };
+        check("group_by: {enabled: true, max_open_files: 1}", 3);
+        check("group_by: {enabled: true, max_open_files: 1}, append: true", 0);
+        check("group_by: {enabled: true, max_open_files: 1}, rotation: {}", 0);
     }
 
     #[test]

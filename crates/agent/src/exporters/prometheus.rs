@@ -71,10 +71,10 @@ const SLOWEST_SWEEP: Duration = Duration::from_secs(30);
 const FASTEST_SWEEP: Duration = Duration::from_millis(200);
 
 impl Exporter {
-    /// Bytes of its series.
+    /// Bytes of its series, and of the room that they leave.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.table.state().bytes()
+        self.table.state().bytes_held()
     }
 
     /// An exporter without series.

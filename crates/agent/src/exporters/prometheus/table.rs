@@ -150,6 +150,11 @@ impl State {
         self.last_id
     }
 
+    /// Bytes of all this, with the places that are kept for series to come.
+    pub(super) fn bytes_held(&self) -> usize {
+        self.bytes() + self.slab.idle_bytes()
+    }
+
     /// Bytes of all this.
     pub(super) fn bytes(&self) -> usize {
         self.own_bytes + KEY_SIZE * (self.by_labels.len() + self.by_bytes.len() + self.streams.len())
@@ -228,6 +233,7 @@ impl State {
             }
             stays
         });
+        slab.give_back();
         let there: HashSet<u32> = bases.values().map(|base| base.id).collect();
         streams.retain(|Belonging { family, base }| {
             there.contains(base) && family.is_ok_and(|id| families.contains_key(&id))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::refusal::Refusal;
 use super::super::reports::Conflict;
+use super::super::slab::Place;
 use super::*;
 
 const PLAIN: &str = "without_scope_info: true";
@@ -181,6 +182,35 @@ async fn nothing_stays_of_pods_that_have_gone() {
         let (streams, by_labels, by_bytes, bases, _) = after[999];
         assert!(streams <= 35 && by_labels <= 35 && by_bytes <= 1100 && bases <= 7, "{settings}: {:?}", after[999]);
     }
+}
+
+/// After a burst, what stays is near to what is needed, and no place of then is taken for one of later.
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_series_gives_its_memory_back() {
+    let table = table("without_scope_info: true, metric_expiration: 10s");
+    let points = |range: std::ops::Range<u64>| range.map(|i| point(&[("i", &i.to_string())], 1, 1.0)).collect();
+    let mut gone: Vec<Place> = Vec::new();
+    for round in 0..3 {
+        take(&table, &[], vec![gauge("a", points(0..5000))]);
+        let places: Vec<Place> = table.state().by_labels.values().copied().collect();
+        let all = table.state().bytes_held();
+        assert!(gone.iter().all(|place| !table.state().slab.holds(*place)), "round {round}");
+        tokio::time::advance(Duration::from_secs(8)).await;
+        take(&table, &[], vec![gauge("a", points(3000..3001))]);
+        tokio::time::advance(Duration::from_secs(8)).await;
+        table.state().remove(4999);
+        assert!(table.state().bytes_held() > all - 1024, "what is not given back is counted");
+        table.sweep();
+        let held = table.state().bytes_held();
+        assert!(table.state().slab.len() == 1 && held < all / 3, "{held} of {all}");
+        assert_eq!(lines(&table), ["a{i=\"3000\"} 1"]);
+        gone.extend(places.into_iter().filter(|place| !table.state().slab.holds(*place)));
+        assert!(gone.len() >= 4999 * (round + 1));
+    }
+    tokio::time::advance(Duration::from_secs(60)).await;
+    table.sweep();
+    let state = table.state();
+    assert_eq!((state.slab.end(), state.bytes_held()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,10 +16,13 @@ mod settings;
 
 #[path = "../../crates/agent/src/telemetry"]
 mod telemetry {
+    mod cut;
     pub mod exposition;
     pub mod metric;
     pub mod metrics;
     pub mod table;
+
+    pub use cut::cut;
 }
 
 #[path = "../../crates/agent/src/net"]
@@ -49,6 +52,7 @@ mod exporters {
 
     pub mod prometheus {
         mod belonging;
+        mod by_key;
         mod encode;
         mod escape;
         mod exponential;

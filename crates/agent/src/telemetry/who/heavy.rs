@@ -43,6 +43,10 @@ impl<K: Hash + Eq + Clone, V> Heavy<K, V> {
         self.entries.iter().map(|(key, entry)| (key, &entry.value))
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
+        self.entries.iter_mut().map(|(key, entry)| (key, &mut entry.value))
+    }
+
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.entries.values_mut().map(|entry| &mut entry.value)
     }

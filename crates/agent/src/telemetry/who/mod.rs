@@ -237,14 +237,17 @@ impl Inner {
             _ => look::at_resources(request),
         };
         self.looked.points.fetch_add(seen.points, Relaxed);
-        lock(&self.senders).learn(peer, seen);
+        lock(&self.senders).learn(peer, seen, peer.and_then(|address| self.pod_of(address)));
     }
 
     /// The senders with most items first, under the best names that are known.
     fn senders(&self) -> Vec<senders::Row> {
+        lock(&self.senders).largest(Instant::now(), &|address| self.pod_of(address))
+    }
+
+    fn pod_of(&self, address: IpAddr) -> Option<String> {
         let pods = self.pods.load();
-        let pod = |address| pods.as_deref().and_then(|pods| (pods.0)(address));
-        lock(&self.senders).largest(Instant::now(), &pod)
+        pods.as_deref().and_then(|pods| (pods.0)(address))
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn text(inner: &Inner) -> String {
     }
     let _ = writeln!(
         page,
-        "Up for {} s. Counts are since a sender or name was first seen.",
+        "Up for {} s. Counts are since a sender or name was first seen; an address that another pod has got counts anew.",
         inner.started.elapsed().as_secs()
     );
     write_senders(&mut page, &senders);

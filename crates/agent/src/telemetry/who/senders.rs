@@ -19,6 +19,9 @@ pub(super) struct Senders {
 
 #[derive(Default)]
 struct Sender {
+    /// The pod that had the address when it was last asked for.
+    holder: Option<String>,
+    /// The pod that its telemetry names.
     pod: Option<String>,
     service: Option<String>,
     items: [u64; 3],
@@ -69,9 +72,10 @@ impl Senders {
         sender.turned_away[why as usize] += 1;
     }
 
-    /// Takes over what a look at one of its requests has shown.
-    pub(super) fn learn(&mut self, peer: Option<IpAddr>, seen: Seen) {
+    /// Takes over what a look at one of its requests has shown; `holder` is the pod that has its address.
+    pub(super) fn learn(&mut self, peer: Option<IpAddr>, seen: Seen, holder: Option<String>) {
         let sender = self.table.add(&peer, 0, |address| *address, Sender::default);
+        sender.is_held_by(holder);
         sender.pod = seen.pod.or_else(|| sender.pod.take());
         sender.service = seen.service.or_else(|| sender.service.take());
         if let Some(series) = &seen.series {
@@ -81,7 +85,11 @@ impl Senders {
 
     pub(super) fn largest(&mut self, now: Instant, pod: &dyn Fn(IpAddr) -> Option<String>) -> Vec<Row> {
         self.turn_if_due(now);
-        let mut rows: Vec<Row> = self.table.iter().map(|(address, sender)| sender.row(*address, pod)).collect();
+        let row = |(address, sender): (&Option<IpAddr>, &mut Sender)| {
+            sender.is_held_by(address.and_then(pod));
+            sender.row(*address)
+        };
+        let mut rows: Vec<Row> = self.table.iter_mut().map(row).collect();
         rows.sort_by(|one, two| two.total().cmp(&one.total()).then_with(|| one.name.cmp(&two.name)));
         rows
     }
@@ -95,10 +103,19 @@ impl Senders {
 }
 
 impl Sender {
-    fn row(&self, address: Option<IpAddr>, pod: &dyn Fn(IpAddr) -> Option<String>) -> Row {
+    /// Addresses are given to other pods when theirs have gone: what was counted is none of the new one's.
+    fn is_held_by(&mut self, pod: Option<String>) {
+        let Some(pod) = pod else { return };
+        if self.holder.as_ref().is_some_and(|before| *before != pod) {
+            *self = Sender::default();
+        }
+        self.holder = Some(pod);
+    }
+
+    fn row(&self, address: Option<IpAddr>) -> Row {
         let text = address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
         // Where the address is a pod's, that is who it is, whatever its telemetry says.
-        let pod = address.and_then(pod).or_else(|| self.pod.clone());
+        let pod = self.holder.clone().or_else(|| self.pod.clone());
         Row {
             name: pod.unwrap_or_else(|| text.clone()),
             address: text,

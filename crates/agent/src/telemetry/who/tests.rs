@@ -112,6 +112,27 @@ fn what_was_taken_and_what_was_refused_is_counted_by_sender() {
 }
 
 #[test]
+fn an_address_that_another_pod_has_got_counts_anew() {
+    let who = Who::new();
+    let holder = Arc::new(Mutex::new(Some("shop/cart-1")));
+    let asked = Arc::clone(&holder);
+    who.name_pods(move |_| lock(&asked).map(str::to_owned));
+    let gets = |pod: Option<&'static str>| *lock(&holder) = pod;
+    let send = |items| pass(&who, peer(1), vec![group(&[("service.name", "cart")], "m", users(0..items))], true);
+    let shown = || who.0.senders().iter().map(|row| (row.name.clone(), row.items[1], row.series)).collect::<Vec<_>>();
+    send(7);
+    gets(None);
+    assert_eq!(shown(), [("shop/cart-1".to_owned(), 7, 7)], "a pod that has gone keeps its name");
+    gets(Some("shop/cart-2"));
+    send(2);
+    assert_eq!(shown(), [("shop/cart-2".to_owned(), 2, 2)]);
+    gets(Some("shop/cart-3"));
+    assert_eq!(shown(), [("shop/cart-3".to_owned(), 0, 0)], "nobody sent since");
+    send(1);
+    assert_eq!(shown(), [("shop/cart-3".to_owned(), 1, 1)]);
+}
+
+#[test]
 fn what_was_turned_away_for_the_sake_of_others_is_counted_by_sender() {
     let who = Who::new();
     let metrics = Metrics::new();

@@ -313,7 +313,7 @@ def rights(run: Run) -> None:
     account = rendered_account(plane)
 
     program = started(run, plane, account, node, run.open(written(config)))
-    until(lambda: (send(program, backend, "127.73.0.20").resource or {}).get("k8s.pod.name") == "cart",
+    until(lambda: (send(program, backend, "127.73.0.20", within=10 * PATIENCE).resource or {}).get("k8s.pod.name") == "cart",
           lambda: f"the pod is known\n{program.tail()}", 60 * PATIENCE)
     assert program.samples().sum("otel_agent_kubernetes_missing_rights") == 0 and not told(program), told(program)
     program.kill()
@@ -350,7 +350,7 @@ def started(run: Run, plane: ControlPlane, account: Account, node: str, config: 
         "--set", f"receivers.otlp.protocols.http.endpoint=127.0.0.1:{program.port('HTTP')}",
         "--set", f"extensions.health_check.endpoint=127.0.0.1:{program.port('HEALTH')}",
         "--set", f"service.telemetry.metrics.readers=[{reader}]",
-        # one request, one answer: what is sent is looked for at once
+        # nothing waits for more to come
         "--set", "processors.batch.timeout=0s",
     ]
     mounted(run, program, account)

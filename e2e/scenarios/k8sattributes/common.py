@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,8 +66,9 @@ class Sent:
 
 
 def send(program: Program, backend: Backend, source: str | None = None, resource: dict | None = None,
-         signal: str = "traces", protocol: str = "http") -> Sent:
-    """One request from that address. It is answered when it has arrived, so it can be found at once."""
+         signal: str = "traces", protocol: str = "http", within: float = 0) -> Sent:
+    """One request from that address. Without queue and batch it is answered when it has arrived, so it is found at once; else it
+    is looked for `within` so many seconds after the answer."""
     number = next(_numbers)
     message = generate.request(signal, number, 1, resource or {})
     kind, body = otlp.SIGNALS[signal], message.SerializeToString()
@@ -75,7 +77,10 @@ def send(program: Program, backend: Backend, source: str | None = None, resource
         status = 200 if answer.code == 0 else 500
     else:
         status = raw.http_request(program.port("HTTP"), kind.path, body, PROTOBUF, source=source).status
-    return Sent(status, arrived(backend, signal, number))
+    deadline = time.monotonic() + within
+    while (found := arrived(backend, signal, number)) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return Sent(status, found)
 
 
 def arrived(backend: Backend, signal: str, number: int) -> dict | None:

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use testkit::AgentProcess;
+use testkit::{AgentProcess, free_address};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_otel-agent");
 
@@ -68,10 +68,6 @@ fn server(at: &str, answer: &'static [u8], stay: Duration) -> (SocketAddr, JoinH
     (address, asked)
 }
 
-fn refused_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[test]
 fn healthcheck_and_wget_get_the_health_page_of_a_running_agent() {
     let agent = AgentProcess::start(BINARY, CONFIG).unwrap();
@@ -128,7 +124,7 @@ fn healthcheck_says_what_is_wrong_in_one_line() {
             assert!(err.contains(text), "{arguments:?}: {err}");
         }
     };
-    let port = refused_port();
+    let port = free_address().unwrap().port();
     let refused = format!("localhost:{port}");
     let (first, second) = (format!("127.0.0.1:{port}: Connection refused"), format!("[::1]:{port}: "));
     check(&["--endpoint", &refused], &["not healthy: http://localhost:", &first, &second, "the agent does not run"]);
@@ -204,7 +200,10 @@ fn wget_fails_with_its_own_words() {
         assert!(code == 1 && out.is_empty() && err.contains(expected), "{arguments:?}: {code} {out}{err}");
     };
     let serve = |answer| format!("http://{}", server("127.0.0.1:0", answer, Duration::ZERO).0);
-    check(&["-qO-", &format!("http://localhost:{}", refused_port())], "wget: can't connect to remote host (127.0.0.1:");
+    check(
+        &["-qO-", &format!("http://localhost:{}", free_address().unwrap().port())],
+        "wget: can't connect to remote host (127.0.0.1:",
+    );
     check(&["-qO-", "http://no-such-host.invalid"], "wget: bad address 'no-such-host.invalid'");
     check(&["-qO-", "https://localhost"], "only http://");
     check(&["-qO-"], "<URL>");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
@@ -71,7 +71,7 @@ fn arrived(backend: &Backend) -> Vec<u64> {
 }
 
 async fn until(what: impl Fn() -> bool) {
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while !what() {
         assert!(start.elapsed() < WAIT, "it does not come");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -93,7 +93,12 @@ fn send_until_killed(agent: &AgentProcess, next: &AtomicU64, acknowledged: &Mute
                 }
             });
         }
-        std::thread::sleep(after);
+        let (start, before) = (Instant::now(), acknowledged.lock().unwrap().len());
+        let few = || acknowledged.lock().unwrap().len() < before + 10 * ITEMS as usize;
+        // where each answer waits for a slow disk, there shall be something to lose as well
+        while start.elapsed() < after || (few() && start.elapsed() < WAIT) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         agent.kill().unwrap();
     });
 }

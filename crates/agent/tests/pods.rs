@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use testkit::AgentProcess;
 use testkit::backend::{Backend, Payload};
 use testkit::generate::{Request, sdk};
+use testkit::{AgentProcess, free_address};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
@@ -216,8 +216,7 @@ service:
 fn the_start_fails_when_the_pods_do_not_become_known_in_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    // A port that nobody listens on.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = free_address().unwrap();
     let cluster = format!(
         "apiVersion: v1
 kind: Config

@@ -3,9 +3,10 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
-use testkit::AgentProcess;
 use testkit::generate::sdk;
+use testkit::{AgentProcess, free_address};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_otel-agent");
 
@@ -27,8 +28,13 @@ service:
     )
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// Waits until so many configurations were taken over.
+fn updated(agent: &AgentProcess, times: usize) {
+    let start = Instant::now();
+    while agent.log().unwrap().matches("Config updated").count() < times {
+        assert!(start.elapsed() < Duration::from_secs(10), "{}", agent.log().unwrap());
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// The lines that hold samples.
@@ -49,17 +55,17 @@ fn post(agent: &AgentProcess) {
 
 #[test]
 fn a_reload_keeps_the_series_unless_the_exporter_changes() {
-    let port = free_port();
+    let port = free_address().unwrap().port();
     let agent = AgentProcess::start(BINARY, &config(port, "")).unwrap();
     post(&agent);
     let before = fetch(port);
     assert!(before.len() > 20, "{before:?}");
     let more = config(port, "").replace("receivers: [otlp]", "processors: [batch], receivers: [otlp]");
     agent.reload(&more.replace("extensions:\n  health", "processors: {batch: }\nextensions:\n  health")).unwrap();
-    agent.wait_for_log("Config updated").unwrap();
+    updated(&agent, 1);
     assert_eq!(fetch(port), before);
     agent.reload(&config(port, "namespace: mine")).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    updated(&agent, 2);
     assert_eq!(fetch(port), Vec::<String>::new(), "other settings, other series");
     post(&agent);
     assert!(fetch(port).iter().all(|line| line.starts_with("mine_")));
@@ -79,7 +85,7 @@ fn a_port_in_use_ends_the_start_and_names_the_exporter() {
 
 #[test]
 fn what_is_not_kept_is_in_the_ledger_with_a_reason() {
-    let port = free_port();
+    let port = free_address().unwrap().port();
     let agent = AgentProcess::start(BINARY, &config(port, "max_series: 5")).unwrap();
     post(&agent);
     agent.ledger_balances().unwrap();

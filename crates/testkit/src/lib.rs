@@ -9,4 +9,4 @@ pub mod pki;
 /// The agent as a child process.
 pub mod process;
 
-pub use process::AgentProcess;
+pub use process::{AgentProcess, free_address};

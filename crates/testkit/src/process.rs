@@ -5,6 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -40,7 +42,7 @@ impl AgentProcess {
     /// # Errors
     /// It ended or did not get ready; the error has its log.
     pub fn start(binary: &str, config: &str) -> Result<Self> {
-        let [grpc, http, health, metrics] = free_addresses()?;
+        let (grpc, http, health, metrics) = (free_address()?, free_address()?, free_address()?, free_address()?);
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("agent.yaml");
         std::fs::write(&path, fill(config, grpc, http, health, metrics))?;
@@ -243,11 +245,21 @@ pub fn run(binary: &str, arguments: &[&str], folder: &Path) -> Result<(i32, Stri
     Ok((output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr)))
 }
 
-/// Free addresses of loopback. All are bound at once, so that they differ.
-fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
-    let listeners = (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
-    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
-    addresses.try_into().map_err(|_| anyhow::anyhow!("as many addresses as listeners"))
+/// An address of loopback on which nobody listens, for a program that is to do so. Each is given out once in this process, and none is
+/// of those that the kernel gives to others meanwhile: they are below the range for outgoing connections.
+///
+/// # Errors
+/// None is free.
+pub fn free_address() -> Result<SocketAddr> {
+    const FROM: u16 = 20_000;
+    const COUNT: u16 = 12_000;
+    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
+    // Several processes do this at the same time, and begin at different places.
+    let next = NEXT.get_or_init(|| AtomicU16::new((std::process::id().wrapping_mul(2_654_435_761) >> 16) as u16));
+    (0..COUNT)
+        .map(|_| SocketAddr::from(([127, 0, 0, 1], FROM + next.fetch_add(1, Relaxed) % COUNT)))
+        .find(|address| TcpListener::bind(address).is_ok())
+        .context("no port of loopback is free")
 }
 
 fn fill(config: &str, grpc: SocketAddr, http: SocketAddr, health: SocketAddr, metrics: SocketAddr) -> String {

@@ -13,24 +13,29 @@ class SlowBackend(Backend):
     def __init__(self, bytes_per_second: float, keep: bool = True):
         super().__init__(max_message=64 << 20)
         self.rate = bytes_per_second
-        self.taken = 0  # bytes
         self._keep = keep
         self._line = threading.Lock()
-        self._free_at = 0.0
+        self._free_at = time.monotonic()
+        self._idle = 0.0
         self._hurry = threading.Event()
 
     def _take(self, request: Request) -> Answer:
         with self._line:
             # By the clock and not by the length of sleeps, which a busy machine makes longer.
-            self._free_at = max(self._free_at, time.monotonic()) + request.wire_bytes / self.rate
-            ready = self._free_at
+            now = time.monotonic()
+            self._idle += max(0.0, now - self._free_at)
+            self._free_at = ready = max(self._free_at, now) + request.wire_bytes / self.rate
         self._hurry.wait(max(0.0, ready - time.monotonic()))
         with self._lock:
-            self.taken += request.wire_bytes
             request.answer = OK
             if self._keep:
                 self.requests.append(request)
         return OK
+
+    def idle(self) -> float:
+        """The seconds since its start in which it had nothing to do."""
+        with self._line:
+            return self._idle + max(0.0, time.monotonic() - self._free_at)
 
     def hurry(self) -> None:
         """From now on it takes everything at once."""
@@ -39,5 +44,5 @@ class SlowBackend(Backend):
     def take_time(self) -> None:
         """From now on it keeps to its rate again."""
         with self._line:
-            self._free_at = 0.0
+            self._free_at = time.monotonic()
         self._hurry.clear()

@@ -125,7 +125,7 @@ class ApiProxy:
     def watching(self, resource: str | None = None) -> int:
         """How many watches are open now."""
         with self._lock:
-            return sum(1 for watch in self._watches if resource in (None, watch.resource))
+            return sum(1 for watch in self._watches if not watch.ended and resource in (None, watch.resource))
 
     # --- for the handler
 
@@ -191,25 +191,25 @@ class _Watch:
         self.resource = resource
         self._handler = handler
         self._lock = threading.Lock()
-        self._ended = False
+        self.ended = False
 
     def write(self, data: bytes) -> bool:
         with self._lock:
-            if not self._ended:
+            if not self.ended:
                 self._handler.write_chunk(data)
-            return not self._ended
+            return not self.ended
 
     def end_with(self, event: dict) -> None:
         with self._lock:
-            if not self._ended:
-                self._ended = True
+            if not self.ended:
+                self.ended = True
                 self._handler.write_chunk(json.dumps(event).encode() + b"\n")
                 self._handler.write_chunk(b"")
         self._close()
 
     def cut(self) -> None:
         with self._lock:
-            self._ended = True
+            self.ended = True
         self._close()
 
     def _close(self) -> None:

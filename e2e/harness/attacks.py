@@ -63,12 +63,12 @@ def slow_bodies(port: int, seconds: float, connections: int = 1000) -> Counter:
 def _held(port: int, seconds: float, connections: int, says: Callable[[int], bytes]) -> Counter:
     """Opens connections, lets each say something every half second, and counts how they are at the end."""
     ended, open_now = Counter(), []
-    deadline = time.monotonic() + seconds
     try:
         for _ in range(connections):
             with contextlib.suppress(OSError):
                 open_now.append(connect(port))
                 open_now[-1].setblocking(False)
+        deadline = time.monotonic() + seconds
         at = 0
         while True:
             for one in list(open_now):

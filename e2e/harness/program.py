@@ -32,7 +32,11 @@ class Program:
         self.process: subprocess.Popen | None = None
 
     def __enter__(self) -> "Program":
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # nobody else would end it
+            self.kill()
+            raise
         return self
 
     def __exit__(self, *_) -> None:

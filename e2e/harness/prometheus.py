@@ -42,7 +42,11 @@ class Prometheus:
              f"--web.listen-address=127.0.0.1:{self.port}", "--web.enable-remote-write-receiver",
              "--enable-feature=exemplar-storage,metadata-wal-records", "--log.level=warn"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        until(self._ready, lambda: f"Prometheus is ready\n{self.tail()}", seconds=30)
+        try:
+            until(self._ready, lambda: f"Prometheus is ready\n{self.tail()}", seconds=30)
+        except BaseException:  # nobody else would end it
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_) -> None:

@@ -26,7 +26,8 @@ def sdk_environment(program: Program, protocol: str, compression: str) -> dict[s
         "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
         "OTEL_RESOURCE_ATTRIBUTES": CLIENT_RESOURCE,
         "OTEL_METRIC_EXPORT_INTERVAL": "300",
-        "OTEL_METRIC_EXPORT_TIMEOUT": "250",
+        # not less than a busy machine takes: what the SDK gives up at its end is missing here
+        "OTEL_METRIC_EXPORT_TIMEOUT": "10000",
         "PATH": os.environ["PATH"],
     }
     if compression != "none":

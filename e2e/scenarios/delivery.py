@@ -30,6 +30,8 @@ def down_then_up(exporter: str, run: Run) -> None:
     assert program.healthy(), "a failing exporter must not lower health"
     between.restore()
     send.assert_each_once(backend, first)
+    # its answers have come through too, or it would rightly send again
+    ledger.assert_balanced(program, traces=first, metrics=first, logs=first)
     between.cut()
     second = send.numbered(program.port("GRPC"), requests=10, first=first)
     time.sleep(0.5)
@@ -106,7 +108,9 @@ def poisoned(exporter: str, run: Run) -> None:
         return INVALID if any("poison" in item.attributes for item in otlp.items(request.message)) else OK
 
     backend = run.open(Backend(answer))
-    program = run.start(["delivery.yaml"], {**backend.env, "EXPORTER": exporter, "BATCH_SIZE": 2000})
+    # all of it is one batch, however long the sending takes
+    config = run.open(changed("delivery.yaml", "timeout: 100ms", "timeout: 3s"))
+    program = run.start([config], {**backend.env, "EXPORTER": exporter, "BATCH_SIZE": 2000})
     port = program.port("GRPC")
     good = send.numbered(port, requests=10)
     send.numbered(port, requests=1, first=10_000, items=1, poison=True)
@@ -167,7 +171,9 @@ def memory_bounded(run: Run) -> None:
     assert sorted(item.attributes["seq"] for item in backend.items("logs")) == expected
     ledger.assert_balanced(program, logs=len(expected))
     until(lambda: program.samples().sum("otel_agent_budget_used_bytes") == 0, "the budget is free again")
-    send.export(program.port("GRPC"), "logs", generate.request("logs"))
+    # the guard of the resident memory looks once a second
+    body = generate.request("logs").SerializeToString()
+    until(lambda: raw.grpc_request(program.port("GRPC"), otlp.SIGNALS["logs"].rpc, raw.message(body)).code == 0, "the door is open again")
 
 
 def unresolvable(run: Run) -> None:

@@ -121,7 +121,7 @@ def bombs(run: Run) -> None:
             for encoding, body in attacks.bombs():
                 bomb = functools.partial(attacks.bomb_over_http, program.port("HTTP"), encoding, body)
                 # what the bombs before took may still be on its way back
-                alone = until(lambda bomb=bomb: (answer := bomb()) != 503 and answer, f"{encoding} has room to be tried", 20)
+                alone = until(lambda bomb=bomb: (answer := bomb()) not in (429, 503) and answer, f"{encoding} has room to be tried", 20)
                 assert alone in (413, 400), f"{encoding}: {alone}"
                 answers = [alone, *pool.map(lambda _, bomb=bomb: bomb(), range(16))]
                 # several at once may find no room before they are seen to be too large

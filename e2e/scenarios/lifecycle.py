@@ -89,13 +89,23 @@ def reload_good(run: Run) -> None:
     until(program.healthy, "the program is ready again")
     backend.forget()
     config.write_text(config.read_text().replace("timeout: 60s", "timeout: 100ms"))
-    program.hang_up()
-    time.sleep(1)
+    _reloaded(program)
     until(program.healthy, "the program is ready again")
     second = send.numbered(program.port("GRPC"), requests=2, first=first)
     send.assert_each_once(backend, second, first=first)
     assert {item.resource["k8s.node.name"] for item in backend.items("logs")} == {"node-2"}
     assert program.terminate() == 0, program.tail()
+
+
+def _reloaded(program: Program) -> None:
+    """SIGHUP, and what was in use before is no longer."""
+    if program.kind == "collector":  # it does not tell
+        program.hang_up()
+        return time.sleep(1)
+    applied = lambda: program.samples().sum("otel_agent_config_reloads", outcome="applied")  # noqa: E731
+    before = applied()
+    program.hang_up()
+    until(lambda: applied() > before, lambda: f"the configuration is applied\n{program.tail()}")
 
 
 @scenario("lifecycle/SIGHUP with a bad configuration keeps the old", agent_only="it ends")

@@ -148,8 +148,8 @@ def one_for_each_node(run: Run) -> None:
     nodes = set(plane.nodes(3))
     apply(plane, DEFAULT)
     settled(plane, nodes)
-    status = plane.api.get("DaemonSet", "otel-agent", SPACE)["status"]
-    assert status["desiredNumberScheduled"] == 3, status
+    until(lambda: plane.api.get("DaemonSet", "otel-agent", SPACE)["status"]["desiredNumberScheduled"] == 3,
+          lambda: f"three are wanted: {plane.api.get('DaemonSet', 'otel-agent', SPACE)['status']}", 30 * PATIENCE)
 
     [late] = plane.nodes(1, prefix="late")
     settled(plane, nodes := nodes | {late})
@@ -284,12 +284,19 @@ def _takes(plane: ControlPlane, space: str, found: list[dict]) -> bool:
     template = workload(found)["spec"]["template"]
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "agent", "namespace": space, **template["metadata"]},
            "spec": template["spec"]}
+    answered = until(lambda: _tried(plane, space, pod), "the server has seen the pod's priority class", 30 * PATIENCE)
+    assert answered == "taken" or "violates PodSecurity" in answered, answered
+    return answered == "taken"
+
+
+def _tried(plane: ControlPlane, space: str, pod: dict) -> str | None:
+    """What becomes of the pod; None while the server's admission has not yet seen a class that is there."""
     try:
         plane.api.call("POST", plane.api.path("Pod", space), pod, {"dryRun": "All"})
-        return True
+        return "taken"
     except ApiError as refused:
-        assert refused.code == 403 and "violates PodSecurity" in str(refused), refused
-        return False
+        assert refused.code == 403, refused
+        return None if "no PriorityClass with name" in str(refused) else str(refused)
 
 
 # === with which rights

@@ -287,7 +287,8 @@ def observe_metrics(run: Run, kind: str) -> Observed:
     program = run.start(["pipeline.yaml"], backend.env, kind)
     items = send.numbered(program.port("GRPC"), requests=4) + send.numbered(program.port("HTTP"), requests=2, first=200, protocol="http")
     send.assert_each_once(backend, items)
-    until(lambda: program.samples().sum("otelcol_exporter_sent_log_records") == items, "all is counted as sent")
+    for signal in otlp.SIGNALS.values():
+        until(lambda: program.samples().sum(f"otelcol_exporter_sent_{signal.counted}") == items, f"all {signal.counted} are counted as sent")
     samples = program.samples()
     seen: Observed = _Anything()
     for sample in samples:

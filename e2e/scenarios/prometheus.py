@@ -312,7 +312,7 @@ def _scraped(run: Run, format: str) -> None:
         assert server.value("size_count") == 6
     # A second scrape, so that whatever depends on the first one is seen, too.
     time.sleep(2.5)
-    assert up(), trouble()
+    until(up, trouble)
     series = server.value("scrape_samples_post_metric_relabeling")
     assert series == server.value("scrape_samples_scraped") and series > 100, series
     if format == "text":

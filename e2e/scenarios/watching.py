@@ -152,7 +152,8 @@ def who(run: Run) -> None:
     assert worst[0]["sender"] == "shop/cart-9" and 7000 < worst[1] < 11000, worst
     metric = prometheus.answer("topk(1, otel_agent_metric_series)")[0]
     assert metric[0]["metric_name"] == "http.requests" and metric[1] > 7000, metric
-    assert len(prometheus.query("otel_agent_sender_series")) == 5, "only the five largest are shown"
+    shown = lambda: prometheus.query("otel_agent_sender_series")  # noqa: E731
+    until(lambda: len(shown()) == 5, lambda: f"only the five largest are shown: {shown()}")
     with urllib.request.urlopen(f"http://127.0.0.1:{program.port('METRICS')}/who", timeout=5) as answer:
         page = answer.read().decode()
     if run.show:
@@ -272,8 +273,9 @@ def observe_remote_write(run: Run, kind: str, message: str = "") -> Observed:
         seen.setdefault(f"remote write {name}", {})[f"exemplars {entry['seriesLabels'].get('le', '')}"] = [
             (exemplar["labels"], exemplar["value"], round(exemplar["timestamp"] - now / 1e9)) for exemplar in entry["exemplars"]]
     if kind == "agent":
-        books = ledger.books(program, "metrics")
-        assert books.reasons == {"partially_rejected": 1}, books
+        # Prometheus shows it before its answer is here
+        books = lambda: ledger.books(program, "metrics")  # noqa: E731
+        until(lambda: books().reasons == {"partially_rejected": 1}, lambda: f"one is rejected: {books()}")
     return seen
 
 
@@ -351,8 +353,8 @@ def pods(run: Run) -> None:
                       f'endpoint="/items"}}')
             until(lambda: prometheus.value(series) == pod.asked,
                   lambda: f"{series} is {pod.asked}: {prometheus.query(series)}", 30)
-        total = prometheus.value('sum(fastapi_custom_requests_total{endpoint="/items"})')
-        assert total == sum(pod.asked for pod in PODS), total
+        total, asked = 'sum(fastapi_custom_requests_total{endpoint="/items"})', sum(pod.asked for pod in PODS)
+        until(lambda: prometheus.value(total) == asked, lambda: f"{total} is {asked}: {prometheus.query(total)}")
     for expression, expected in {'count(up{job="otel-agent"} == 1)': 2, "sum(otelcol_k8s_watcher_pod_cache_size)": len(PODS)}.items():
         until(lambda: scraping.value(expression) == expected, lambda: f"{expression} is {expected}: {scraping.query(expression)}")
     check_rules(scraping)

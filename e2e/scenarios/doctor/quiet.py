@@ -134,6 +134,8 @@ def _with_an_agent(own: Run, it: World, file: Path, node: str, places: set[str],
     for port, own_port in ((8888, "METRICS"), (13133, "HEALTH")):
         network.lead(pod["status"]["podIP"], port, program.port(own_port))
 
+    # before it has the pods, an address of loopback is no pod's
+    until(lambda: program.samples().sum("otel_agent_ready") == 1, lambda: f"the pods are known\n{program.tail()}", 30 * PATIENCE)
     for number in range(20):
         body = generate.request("traces", number, 5, {"k8s.pod.ip": sender}).SerializeToString()
         answer = raw.http_request(program.port("HTTP"), otlp.SIGNALS["traces"].path, body, {"Content-Type": "application/x-protobuf"})

@@ -94,8 +94,7 @@ def exporter_failing(run: Run) -> None:
     it = alive.start(run, backend_port=backend.grpc_port)
     address = it.address()
     assert it.send(it.any(), 3, {"k8s.pod.ip": address}) == 3
-    found = it.world.finds("exporter-failing")
-    assert "not now" in str(found["evidence"]), found
+    found = it.world.finds("exporter-failing", saying="not now")
     it.world.mend(found)  # shows what it fails with
     logs = dict(it.kubelet.logs)
     it.kubelet.logs.clear()

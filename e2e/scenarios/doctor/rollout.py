@@ -1,6 +1,7 @@
 """Rollouts that do not go on, and the variable that every agent needs."""
 
 import contextlib
+import time
 
 from harness.kubernetes.plane import PATIENCE
 from harness.runner import Run, scenario
@@ -91,6 +92,7 @@ def deployment(run: Run) -> None:
     status = lambda: it.plane.api.get("Deployment", world.NAME, it.namespace)["status"]  # noqa: E731
     until(lambda: status().get("readyReplicas") == 1, lambda: str(status()), 30 * PATIENCE)
     it.finds_nothing()
+    time.sleep(1.1)  # the newest pod is known by its time, which has whole seconds
     it.plane.kubectl("set", "image", "deployment/otel-agent", "otel-agent=registry.test/otel-agent:0.2.0", f"--namespace={it.namespace}")
     # its controller may count it a moment after it was made
     until(lambda: (status()["replicas"], status().get("updatedReplicas")) == (2, 1), lambda: str(status()), 30 * PATIENCE)

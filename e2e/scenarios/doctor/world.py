@@ -230,15 +230,15 @@ class World:
         return subprocess.run([parts.agent(), "doctor", *arguments], capture_output=True, text=True, timeout=120 * PATIENCE,
                               env=self.environment(kubeconfig))
 
-    def finds(self, identity: str, seconds: float = 30) -> dict:
-        """Waits until it is found."""
+    def finds(self, identity: str, seconds: float = 30, saying: str = "") -> dict:
+        """Waits until it is found, and its evidence has these words: an agent's log may have them a moment later than its figures."""
         last: list[Report] = []
 
         def found() -> bool:
             last[:] = [self.doctor()]
-            return identity in last[0].ids
+            return identity in last[0].ids and saying in str(last[0].finding(identity)["evidence"])
 
-        until(found, lambda: f"{identity} is found: {json.dumps(last[0].json, indent=1)}", seconds * PATIENCE)
+        until(found, lambda: f"{identity} is found, saying {saying!r}: {json.dumps(last[0].json, indent=1)}", seconds * PATIENCE)
         return last[0].finding(identity)
 
     def finds_nothing(self, seconds: float = 30) -> None:

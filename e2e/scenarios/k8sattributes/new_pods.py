@@ -12,6 +12,8 @@ from harness.waiting import until
 from .common import PATIENCE, Sent, agent_account, namespace, send, start
 
 HELD = 2.0  # seconds, as the agent does unless told otherwise
+PATIENT = 15  # seconds, where it shall not be over
+SOON = 1.5  # what takes no longer was not held
 AGENT_ONLY = "the Collector holds nothing and does not say why no pod was found"
 SETTINGS = {"extract": {"metadata": ["k8s.pod.name", "k8s.pod.uid", "k8s.namespace.name"]}}
 A = "127.69.0."
@@ -62,6 +64,8 @@ def new_pod(run: Run) -> None:
     account = agent_account(plane, "new-pod")
     backend = run.open(Backend())
     plane.run_pod(objects.pod("old", space, node), [A + "9"])
+    # the first part has time to happen in
+    patient = start(run, backend, account.kubeconfig, SETTINGS | {"new_pod_wait": f"{PATIENT}s"}, node)
     program = start(run, backend, account.kubeconfig, SETTINGS, node)
 
     def name(sending: Sending) -> str | None:
@@ -69,23 +73,23 @@ def new_pod(run: Run) -> None:
 
     # data of a pod whose status is written a moment later
     plane.api.create(objects.pod("late", space, node, annotations={objects.BY_HAND: "true"}))
-    early = [Sending(program, backend, A + "10") for _ in range(3)]
-    until(lambda: waiting(program) == 3, lambda: f"{waiting(program)} wait", 1)
-    others = Sending(program, backend, A + "9")
-    assert name(others) == "old" and others.seconds < 0.5 * PATIENCE, f"others waited {others.seconds} s, too"
+    early = [Sending(patient, backend, A + "10") for _ in range(3)]
+    until(lambda: waiting(patient) == 3, lambda: f"{waiting(patient)} wait", PATIENT / 3)
+    others = Sending(patient, backend, A + "9")
+    assert name(others) == "old" and others.seconds < SOON, f"others waited {others.seconds} s, too"
     plane.api.patch_status("Pod", "late", objects.running([A + "10"]), space)
     for one in early:
         assert name(one) == "late", f"not enriched: {one.sent}"
-        assert one.seconds < HELD, f"took {one.seconds:.1f} s"
-    assert waited(program) == {"found": 3}, waited(program)
-    assert waiting(program) == 0 and not misses(program)
+        assert one.seconds < PATIENT - 1, f"took {one.seconds:.1f} s"
+    assert waited(patient) == {"found": 3}, waited(patient)
+    assert waiting(patient) == 0 and not misses(patient)
 
     # nobody comes
     vain = Sending(program, backend, A + "11")
     assert name(vain) is None and HELD - 0.1 <= vain.seconds < HELD + 1 * PATIENCE, f"held for {vain.seconds:.1f} s"
     again = Sending(program, backend, A + "11")
-    assert name(again) is None and again.seconds < 0.5 * PATIENCE, f"held again, for {again.seconds:.1f} s"
-    assert waited(program) == {"found": 3, "vain": 1}, waited(program)
+    assert name(again) is None and again.seconds < SOON, f"held again, for {again.seconds:.1f} s"
+    assert waited(program) == {"vain": 1}, waited(program)
     assert sum(misses(program).values()) == 2, misses(program)
     # and comes after all
     plane.run_pod(objects.pod("very-late", space, node), [A + "11"])
@@ -93,7 +97,7 @@ def new_pod(run: Run) -> None:
 
     # the resource says who it is: nothing to wait for
     told = Sending(program, backend, A + "12", {"k8s.pod.ip": A + "9"})
-    assert name(told) == "old" and told.seconds < 0.5 * PATIENCE, f"waited {told.seconds:.1f} s for {told.sent}"
+    assert name(told) == "old" and told.seconds < SOON, f"waited {told.seconds:.1f} s for {told.sent}"
     assert "Telemetry from" in program.log() and A + "11" in program.log(), program.tail()
 
 
@@ -124,10 +128,8 @@ def classes(run: Run) -> None:
         "127.70.0.11": "ended", "127.70.0.12": "ended",
     }
     for address, reason in expected.items():
-        began = time.monotonic()
         sent = send(program, backend, address, {"service.name": "stays"})
         assert sent.resource.get("service.name") == "stays" and "k8s.pod.name" not in sent.resource, sent
-        assert time.monotonic() - began < 0.5 * PATIENCE, f"{address} waited"
         found = {key[1] for key, number in misses(program).items() if number != before.get(key, 0)}
         assert found == {reason}, f"{address} is {found}, not {reason}"
         before = misses(program)

@@ -63,8 +63,9 @@ def _cargo(words: list[str]) -> str:
     crate = parts.ROOT / "crates" / options["-p"].removeprefix("otel-")
     rest = [word for word in words[2:] if word not in ("-p", "--test", "--lib", *options.values())]
     tests = _tests(crate / "tests" / f"{options['--test']}.rs") if "--test" in options else _tests(crate / "src")
-    wanted = rest[0] if rest else ""
-    return "" if any(wanted in name for name in tests) else f"no test of {crate.name} has {wanted!r} in its name"
+    # several names come after `--`, and each of them chooses
+    missing = [wanted for wanted in rest if wanted != "--" and not any(wanted in name for name in tests)]
+    return f"no test of {crate.name} has in its name: {missing}" if missing or not tests else ""
 
 
 @functools.cache

@@ -1,12 +1,13 @@
 //! The runs: which program, which load, in which order; every finished run is printed at once.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use testkit::free_address;
 
 use crate::load::{self, Load, Senders};
 use crate::pods;
@@ -230,10 +231,6 @@ async fn start(options: &Options, program: Program, sink: SocketAddr) -> Result<
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     anyhow::bail!("{} does not listen on {address} after 5 s", program.name());
-}
-
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 /// Processors between `memory_limiter` and `batch`: their settings, and their names with a comma behind each.

@@ -94,7 +94,7 @@ async fn a_drain_is_not_ready_and_live_to_its_end() {
         live += 1;
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(live > 3, "{live} answers in a drain of three seconds");
+    assert!(live > 10, "{live} answers in a drain of three seconds");
     let (exit, log) = agent.terminate().unwrap();
     assert!(exit.success() && backend.items_total() == 70, "{log}");
 }

@@ -212,7 +212,7 @@ async fn a_storage_that_is_dropped_and_named_again_while_the_first_still_drains_
     let agent = AgentProcess::start(BINARY, &with).unwrap();
     assert!(send(&agent, 1, 20));
     agent.reload(&without).unwrap();
-    until(|| agent.log().unwrap().matches("Config updated").count() == 1).await;
+    agent.wait_for_log("Config updated").unwrap();
     assert!(send(&agent, 11, 20));
     agent.reload(&with).unwrap();
     until(|| {

@@ -3,7 +3,6 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::{Duration, Instant};
 
 use testkit::generate::sdk;
 use testkit::{AgentProcess, free_address};
@@ -26,15 +25,6 @@ service:
     metrics: {{receivers: [otlp], exporters: [prometheus]}}
 "
     )
-}
-
-/// Waits until so many configurations were taken over.
-fn updated(agent: &AgentProcess, times: usize) {
-    let start = Instant::now();
-    while agent.log().unwrap().matches("Config updated").count() < times {
-        assert!(start.elapsed() < Duration::from_secs(10), "{}", agent.log().unwrap());
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// The lines that hold samples.
@@ -62,10 +52,10 @@ fn a_reload_keeps_the_series_unless_the_exporter_changes() {
     assert!(before.len() > 20, "{before:?}");
     let more = config(port, "").replace("receivers: [otlp]", "processors: [batch], receivers: [otlp]");
     agent.reload(&more.replace("extensions:\n  health", "processors: {batch: }\nextensions:\n  health")).unwrap();
-    updated(&agent, 1);
+    agent.wait_for_log("Config updated").unwrap();
     assert_eq!(fetch(port), before);
     agent.reload(&config(port, "namespace: mine")).unwrap();
-    updated(&agent, 2);
+    agent.wait_for_log_times("Config updated", 2).unwrap();
     assert_eq!(fetch(port), Vec::<String>::new(), "other settings, other series");
     post(&agent);
     assert!(fetch(port).iter().all(|line| line.starts_with("mine_")));

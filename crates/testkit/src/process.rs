@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -88,9 +88,17 @@ impl AgentProcess {
     /// # Errors
     /// It did not come; the error has the log.
     pub fn wait_for_log(&self, text: &str) -> Result<()> {
+        self.wait_for_log_times(text, 1)
+    }
+
+    /// Waits until a text stands in its log so many times.
+    ///
+    /// # Errors
+    /// It did not come that often; the error has the log.
+    pub fn wait_for_log_times(&self, text: &str, times: usize) -> Result<()> {
         let start = Instant::now();
-        while !self.log()?.contains(text) {
-            ensure!(start.elapsed() < PATIENCE, "`{text}` did not come in the log:\n{}", self.log()?);
+        while self.log()?.matches(text).count() < times {
+            ensure!(start.elapsed() < PATIENCE, "`{text}` did not come {times} times in the log:\n{}", self.log()?);
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(())
@@ -253,11 +261,11 @@ pub fn run(binary: &str, arguments: &[&str], folder: &Path) -> Result<(i32, Stri
 pub fn free_address() -> Result<SocketAddr> {
     const FROM: u16 = 20_000;
     const COUNT: u16 = 12_000;
-    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
     // Several processes do this at the same time, and begin at different places.
-    let next = NEXT.get_or_init(|| AtomicU16::new((std::process::id().wrapping_mul(2_654_435_761) >> 16) as u16));
+    static NEXT: LazyLock<AtomicU16> =
+        LazyLock::new(|| AtomicU16::new((std::process::id().wrapping_mul(2_654_435_761) >> 16) as u16 % COUNT));
     (0..COUNT)
-        .map(|_| SocketAddr::from(([127, 0, 0, 1], FROM + next.fetch_add(1, Relaxed) % COUNT)))
+        .map(|_| SocketAddr::from(([127, 0, 0, 1], FROM + NEXT.fetch_add(1, Relaxed) % COUNT)))
         .find(|address| TcpListener::bind(address).is_ok())
         .context("no port of loopback is free")
 }

@@ -61,8 +61,7 @@ def _daemon_set(plane: ControlPlane) -> None:
     plane.nodes(1)
     expected = ["node-0", "node-1", "node-2", "node-4"]
     until(lambda: nodes_with_a_pod() == expected, lambda: f"a pod on the new node: {nodes_with_a_pod()}", 30 * PATIENCE)
-    until(lambda: plane.api.get("DaemonSet", "agent")["status"]["desiredNumberScheduled"] == 4,
-          lambda: f"four are wanted: {plane.api.get('DaemonSet', 'agent')['status']}", 30 * PATIENCE)
+    plane.wait_for_daemon_set("agent", 4)
 
 
 def _owners(plane: ControlPlane) -> None:

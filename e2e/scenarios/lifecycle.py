@@ -99,9 +99,10 @@ def reload_good(run: Run) -> None:
 
 def _reloaded(program: Program) -> None:
     """SIGHUP, and what was in use before is no longer."""
-    if program.kind == "collector":  # it does not tell
+    if program.kind == "collector":
         program.hang_up()
-        return time.sleep(1)
+        time.sleep(1)  # it does not tell
+        return
     applied = lambda: program.samples().sum("otel_agent_config_reloads", outcome="applied")  # noqa: E731
     before = applied()
     program.hang_up()

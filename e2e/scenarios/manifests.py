@@ -148,8 +148,7 @@ def one_for_each_node(run: Run) -> None:
     nodes = set(plane.nodes(3))
     apply(plane, DEFAULT)
     settled(plane, nodes)
-    until(lambda: plane.api.get("DaemonSet", "otel-agent", SPACE)["status"]["desiredNumberScheduled"] == 3,
-          lambda: f"three are wanted: {plane.api.get('DaemonSet', 'otel-agent', SPACE)['status']}", 30 * PATIENCE)
+    plane.wait_for_daemon_set("otel-agent", 3, SPACE)
 
     [late] = plane.nodes(1, prefix="late")
     settled(plane, nodes := nodes | {late})

@@ -47,9 +47,9 @@ def overloaded(mebibytes: int, run: Run) -> None:
           f"killed {group.killed()} times")
     assert group.killed() == 0 and program.running(), program.tail()
     assert peak < mebibytes << 20
-    for load, goodput, told in figures:
+    for load, busy, told in figures:
         assert set(told) <= REFUSALS, f"{load.name}: {told}"
-        assert goodput > LEAST, f"{load.name}: the backend was {goodput:.0%} busy"
+        assert busy > LEAST, f"{load.name}: the backend was {busy:.0%} busy"
     assert program.healthy(), "being full must not lower health"
     backend.hurry()
     until(lambda: ledger.books(program, "logs").at_rest, lambda: f"{ledger.books(program, 'logs')} is at rest", seconds=60)
@@ -73,14 +73,14 @@ def connections_alone(run: Run) -> None:
     sender = overload.start(LOADS[1], _ports(program), 2 * RATE, 30)
     open_ones = lambda: program.samples().sum("otel_agent_budget_beside_bytes") > 490 * 48 << 10  # noqa: E731
     until(lambda: open_ones() and program.memory()[0] >> 20 > idle + 17, lambda: f"the soft limit is passed: {idle} {program.memory()}", 25)
-    busy = _busy(backend)
+    since = _busy(backend)
     time.sleep(10)
-    goodput = busy()
+    busy = since()
     resident = program.memory()[0] >> 20
     sender.terminate()
     sender.communicate()
-    print(f"     idle {idle} MiB, soft limit {idle + 15}, hard {idle + 50}: {resident} MiB resident, the backend {goodput:.0%} busy")
-    assert goodput > LEAST, f"the backend was {goodput:.0%} busy"
+    print(f"     idle {idle} MiB, soft limit {idle + 15}, hard {idle + 50}: {resident} MiB resident, the backend {busy:.0%} busy")
+    assert busy > LEAST, f"the backend was {busy:.0%} busy"
     backend.hurry()
     ledger.assert_balanced(program)
 
@@ -111,17 +111,17 @@ def _ports(program: Program) -> dict[str, int]:
 def _one(program: Program, backend: SlowBackend, load: Load, seconds: float) -> tuple[Load, float, dict]:
     """Twice what the backend takes."""
     sender = overload.start(load, _ports(program), 2 * RATE, seconds)
-    busy = _busy(backend)
+    since = _busy(backend)
     until(lambda: sender.poll() is not None, f"{load.name} is over", seconds=2 * seconds + 90)
     # The sender's last requests may have waited for their answers: the time is what it really took.
-    goodput = busy()
+    busy = since()
     counted = overload.counted(sender, 10)
     told = {**counted["told"]}
     offered = counted["bytes"] / seconds / RATE
     memory = program.memory()[0] >> 20 if program.running() else 0
-    print(f"     {program.kind}: {load.name}: offered {offered:.1f} times the rate, backend {goodput:.0%} busy, "
+    print(f"     {program.kind}: {load.name}: offered {offered:.1f} times the rate, backend {busy:.0%} busy, "
           f"{memory} MiB resident, told {told}{' and ' + str(counted['tiny']) if counted['tiny'] else ''}")
-    return load, goodput, told | counted["tiny"]
+    return load, busy, told | counted["tiny"]
 
 
 def _busy(backend: SlowBackend) -> Callable[[], float]:

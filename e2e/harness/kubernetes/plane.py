@@ -280,6 +280,11 @@ class ControlPlane:
         return [item for item in self.api.items(kind, namespace)
                 if any(one["name"] == owner for one in item["metadata"].get("ownerReferences", ()))]
 
+    def wait_for_daemon_set(self, name: str, wanted: int, namespace: str = "default") -> None:
+        """Until its controller says that so many of its pods are wanted, which may be a moment after they run."""
+        status = lambda: self.api.get("DaemonSet", name, namespace)["status"]  # noqa: E731
+        until(lambda: status()["desiredNumberScheduled"] == wanted, lambda: f"{wanted} of {name} are wanted: {status()}", 30 * PATIENCE)
+
     # --- how the programs are started
 
     def _prepare(self) -> None:

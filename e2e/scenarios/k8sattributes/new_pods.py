@@ -96,8 +96,9 @@ def new_pod(run: Run) -> None:
     until(lambda: name(Sending(program, backend, A + "11")) == "very-late", "the pod is known in the end", 5 * PATIENCE)
 
     # the resource says who it is: nothing to wait for
+    held = waited(program)
     told = Sending(program, backend, A + "12", {"k8s.pod.ip": A + "9"})
-    assert name(told) == "old" and told.seconds < SOON, f"waited {told.seconds:.1f} s for {told.sent}"
+    assert name(told) == "old" and told.seconds < SOON and waited(program) == held, f"waited {told.seconds:.1f} s for {told.sent}"
     assert "Telemetry from" in program.log() and A + "11" in program.log(), program.tail()
 
 

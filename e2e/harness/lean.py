@@ -4,7 +4,9 @@ import asyncio
 
 from . import otlp
 
-CLOSED = 0  # in place of a status: the connection ended without one
+# In place of a status: the connection ended without one; none came within PATIENCE seconds.
+CLOSED, UNANSWERED = 0, -1
+PATIENCE = 60
 _PATH = otlp.SIGNALS["logs"].path
 
 
@@ -23,22 +25,29 @@ class Connection:
         self._streams = None
 
     async def post(self, request: bytes) -> tuple[int, float | None]:
-        """The status, or CLOSED, and the seconds after which to come back if it says so."""
+        """The status, or CLOSED or UNANSWERED, and the seconds after which to come back if it says so."""
         try:
-            if self._streams is None:
-                self._streams = await asyncio.open_connection("127.0.0.1", self._port, local_addr=(self._source, 0))
-            reader, writer = self._streams
-            writer.write(request)
-            first, *lines = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).decode().lower().split("\r\n")
-            headers = dict(line.split(": ", 1) for line in lines if line)
-            await reader.readexactly(int(headers["content-length"]))
-            if headers.get("connection") == "close":
-                self.close()
-            after = headers.get("retry-after")
-            return int(first.split()[1]), float(after) if after else None
+            async with asyncio.timeout(PATIENCE):
+                return await self._answer(request)
+        except TimeoutError:
+            self.close()
+            return UNANSWERED, None
         except (OSError, asyncio.IncompleteReadError):
             self.close()
             return CLOSED, None
+
+    async def _answer(self, request: bytes) -> tuple[int, float | None]:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port, local_addr=(self._source, 0))
+        reader, writer = self._streams
+        writer.write(request)
+        first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines if line)
+        await reader.readexactly(int(headers["content-length"]))
+        if headers.get("connection") == "close":
+            self.close()
+        after = headers.get("retry-after")
+        return int(first.split()[1]), float(after) if after else None
 
     def close(self) -> None:
         if self._streams:

@@ -1,7 +1,7 @@
 """Sends more than there is room for, at a fixed rate whatever it is told, and says what it was told.
 
 A program of its own, so that it takes no time of the backend's process: `python -m harness.overload '{"port": …}'`. Its last
-line is what it has counted, as JSON.
+line is what it has counted, as JSON. It ends by itself, `lean.PATIENCE` after its time at the latest, also where nobody answers.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class _Http:
 
     async def send(self, request: bytes) -> str:
         status, _ = await self._connection.post(request)
-        return "closed" if status == lean.CLOSED else str(status)
+        return {lean.CLOSED: "closed", lean.UNANSWERED: "no answer"}.get(status, str(status))
 
 
 class _Grpc:
@@ -79,7 +79,7 @@ class _Grpc:
 
     async def send(self, request: bytes) -> str:
         try:
-            await self._call(request, timeout=60)
+            await self._call(request, timeout=lean.PATIENCE)
             return "OK"
         except grpc.aio.AioRpcError as error:
             return error.code().name
@@ -93,7 +93,7 @@ def _connection(load: Load, ports: dict[str, int], index: int):
 
 async def _paced(connection, request: bytes, every: float, phase: float, ends: float, told: Counter) -> None:
     due = time.monotonic() + phase
-    while due < ends:
+    while max(due, time.monotonic()) < ends:
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         told[await connection.send(request)] += 1
         due += every
@@ -101,7 +101,7 @@ async def _paced(connection, request: bytes, every: float, phase: float, ends: f
 
 async def _never_reads(port: int, request: bytes, ends: float) -> None:
     try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+        _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port, limit=1), lean.PATIENCE)
         while time.monotonic() < ends:
             writer.write(request)
             await asyncio.wait_for(writer.drain(), max(0.1, ends - time.monotonic()))
@@ -112,7 +112,7 @@ async def _never_reads(port: int, request: bytes, ends: float) -> None:
 
 async def _trickles(port: int, request: bytes, ends: float) -> None:
     try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), lean.PATIENCE)
         for at in range(0, len(request), 500):
             if time.monotonic() > ends:
                 return

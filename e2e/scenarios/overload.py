@@ -9,7 +9,7 @@ import os
 import time
 from typing import Callable
 
-from harness import ledger, overload
+from harness import lean, ledger, overload
 from harness.cgroup import MemoryGroup
 from harness.configs import changed
 from harness.overload import Load
@@ -22,6 +22,8 @@ SECONDS = float(os.environ.get("OVERLOAD_SECONDS", "21"))
 BESIDE = bool(os.environ.get("OVERLOAD_BESIDE"))
 LEAST = 0.9  # of the time the backend shall have something to do
 RATE = 1_500_000  # bytes a second; small enough that the senders' own work is not what limits
+
+ENDS_WITHIN = lean.PATIENCE + 30  # seconds, of a sender whose time is over: its last requests may get no answer
 
 LOADS = [
     Load("gRPC, 1 connection", "grpc", 1, 100_000),
@@ -88,8 +90,7 @@ def connections_alone(run: Run) -> None:
 def _fill(program: Program) -> None:
     """So much at once that it has to refuse: from then on what comes is what the backend takes, and as much again."""
     sender = overload.start(Load("fill", "http", 8, 200_000), _ports(program), 20 * RATE, 20)
-    # the last requests of its 20 s may wait a minute for their answers
-    until(lambda: sender.poll() is not None or _has_refused(program), f"{program.kind} has no room any more", seconds=120)
+    until(lambda: sender.poll() is not None or _has_refused(program), f"{program.kind} has no room any more", seconds=20 + ENDS_WITHIN)
     sender.terminate()
     sender.communicate()
     if program.kind == "agent":
@@ -100,7 +101,7 @@ def _has_refused(program: Program) -> bool:
     counted = ("otel_agent_receiver_refused_requests", "otelcol_processor_memory_limiter_refused")
     try:
         return any(sample.value for sample in program.samples() if sample.name.startswith(counted))
-    except OSError:  # a Collector at its limit may not answer any more
+    except OSError:  # a Collector at its limit may not answer any more; its sender has an end
         return not program.running()
 
 
@@ -112,7 +113,7 @@ def _one(program: Program, backend: SlowBackend, load: Load, seconds: float) -> 
     """Twice what the backend takes."""
     sender = overload.start(load, _ports(program), 2 * RATE, seconds)
     since = _busy(backend)
-    until(lambda: sender.poll() is not None, f"{load.name} is over", seconds=2 * seconds + 90)
+    until(lambda: sender.poll() is not None, f"{load.name} is over", seconds=2 * seconds + ENDS_WITHIN)
     # The sender's last requests may have waited for their answers: the time is what it really took.
     busy = since()
     counted = overload.counted(sender, 10)
@@ -146,12 +147,16 @@ def _beside(mebibytes: int, run: Run) -> None:
     for load in LOADS:
         if collector.running():
             _one(collector, backend, load, SECONDS / len(LOADS))
-    state = "runs" if collector.running() else f"has ended with {collector.process.returncode}"
+    state = f"has ended with {collector.process.returncode}"
+    if collector.running():
+        state = "runs" if collector.healthy() else "runs, and its health check does not answer with 200"
     print(f"     collector: {mebibytes} MiB: the group at most {group.peak() >> 20} MiB, killed {group.killed()} times, it {state}")
 
 
 add("reliability/overload-by-connections", connections_alone, 120, agent_only="its limiter looks at the heap alone")
-LIMIT = (SECONDS * 2 + 120) * (2 if BESIDE else 1)
+LIMIT = SECONDS * 2 + 120
+if BESIDE:  # the Collector may answer nothing at all any more
+    LIMIT += SECONDS * 2 + (len(LOADS) + 1) * ENDS_WITHIN
 for size in (128, 64):
     add(f"reliability/overload-{size}", functools.partial(overloaded, size), LIMIT,
         agent_only="for the figures of both: OVERLOAD_BESIDE=1")

@@ -3,6 +3,7 @@
 #
 #   e2e/run.sh                          everything
 #   e2e/run.sh 'clients/node*'          some scenarios, by name with * and ?
+#   e2e/run.sh --lanes NAME...          chosen ones in two lanes beside each other, as all of them run
 #   e2e/run.sh --list                   the names
 #   e2e/run.sh --install                only install what is missing
 #   e2e/run.sh --program collector      the Go Collector in the agent's place: are the scenarios right?

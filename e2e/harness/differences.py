@@ -56,6 +56,15 @@ class Differences:
             difference.seen.add(pattern)
         return bool(found)
 
+    def found(self) -> dict[str, list[str]]:
+        """What `add` takes in another process."""
+        return {difference.id: sorted(difference.seen) for difference in self.listed}
+
+    def add(self, found: dict[str, list[str]]) -> None:
+        """Other comparisons found these."""
+        for difference in self.listed:
+            difference.seen |= set(found.get(difference.id, ()))
+
     def stale(self) -> str | None:
         """What is wrong with the list after a whole run, if anything."""
         gone = [f"{d.id}: {pattern}" for d in self.listed for pattern in d.cases if pattern not in d.seen]

@@ -1,8 +1,10 @@
-"""Scenarios and how they are run: one line each, a summary at the end, a deadline for every one."""
+"""Scenarios and how they are run: one line each, a summary at the end, a deadline for every one. All of them run in lanes beside
+each other (lanes.py), chosen ones one after another."""
 
 import argparse
 import contextlib
 import fnmatch
+import json
 import os
 import signal
 import sys
@@ -12,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
-from . import cgroup, differences, ending, ledger, parts
+from . import cgroup, differences, ending, lanes, ledger, parts
 from .program import Program
 
 
@@ -64,36 +66,51 @@ def add(name: str, run: Callable[[Run], None], seconds: float = 60, agent_only: 
 def main(arguments: list[str]) -> int:
     options = _options(arguments)
     chosen = [s for s in SCENARIOS if not options.names or any(fnmatch.fnmatch(s.name, n) for n in options.names)]
-    if options.program == "collector":
-        for left_out in (s for s in chosen if s.agent_only):
-            print(f"-    {left_out.name}: {left_out.agent_only}")
-        chosen = [s for s in chosen if not s.agent_only]
+    left_out = [s for s in chosen if s.agent_only and options.program == "collector"]
+    chosen = [s for s in chosen if s not in left_out and options.lane in (None, lanes.of(s.name))]
     if options.list:
         print("\n".join(s.name for s in chosen))
+        return 0
+    ending.cleanly()
+    listed = differences.Differences.load()
+    if options.lane is not None:
+        failed = _in_turn(chosen, options, listed)
+        options.report.write_text(json.dumps({"passed": len(chosen) - len(failed), "failed": failed, "found": listed.found()}))
         return 0
     if not chosen:
         print(f"no scenario matches {' '.join(options.names)}; see --list", file=sys.stderr)
         return 1
-    ending.cleanly()
-    listed = differences.Differences.load()
-    failed = []
+    for one in left_out:
+        print(f"-    {one.name}: {one.agent_only}")
     began = time.monotonic()
-    for one in chosen:
-        failure = _run(one, Run(options.program, listed, options.show))
-        if failure:
-            failed.append((one.name, failure))
+    if options.lanes or not options.names:
+        passed, failed = 0, []
+        for report in lanes.run(arguments):
+            passed += report["passed"]
+            failed += report["failed"]
+            listed.add(report["found"])
+    else:
+        failed = _in_turn(chosen, options, listed)
+        passed = len(chosen) - len(failed)
     if len(chosen) == len(SCENARIOS) and options.program == "agent":
         # only a whole run of the agent can say that a listed difference no longer occurs
         failure = listed.stale()
         _line("FAIL" if failure else "ok", "differences/all-still-occur", 0)
         if failure:
-            failed.append(("differences/all-still-occur", failure))
-        chosen.append(None)
+            failed.append(["differences/all-still-occur", failure])
+        else:
+            passed += 1
     for name, failure in failed:
         print(f"\n--- {name}\n{failure}", file=sys.stderr)
-    print(f"\n{options.program}: {len(chosen)} scenarios in {time.monotonic() - began:.0f} s")
-    print(f"{len(chosen) - len(failed)} passed, {len(failed)} failed")
+    print(f"\n{options.program}: {passed + len(failed)} scenarios in {time.monotonic() - began:.0f} s")
+    print(f"{passed} passed, {len(failed)} failed")
     return 1 if failed else 0
+
+
+def _in_turn(chosen: list[Scenario], options: argparse.Namespace, listed: differences.Differences) -> list[list[str]]:
+    """Runs one after another; the names of those that failed, and why."""
+    results = [(one.name, _run(one, Run(options.program, listed, options.show))) for one in chosen]
+    return [[name, failure] for name, failure in results if failure]
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -103,6 +120,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
                         help="what is tested; the collector in the agent's place shows that the scenarios are right")
     parser.add_argument("--show", action="store_true", help="oracle scenarios print what the Collector was seen to do")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
+    parser.add_argument("--lanes", action="store_true", help="two lanes beside each other, as for all of them, also for chosen ones")
+    parser.add_argument("--lane", type=int, help=argparse.SUPPRESS)  # as lanes.py calls it
+    parser.add_argument("--report", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 

@@ -1,5 +1,6 @@
 """The runner itself: what it leaves behind when it is ended in the middle, and what asking for names costs."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -9,16 +10,15 @@ from pathlib import Path
 
 from harness import parts
 from harness.kubernetes.plane import PATIENCE
-from harness.runner import Run, scenario
+from harness.runner import Run, add, scenario
 from harness.waiting import until
 
 
-@scenario("runner/ended", seconds=120, agent_only="is about the runner")
-def ended(run: Run) -> None:
+def ended(arguments: list[str], run: Run) -> None:
     """SIGTERM in the middle of a scenario ends its programs and removes what it made, and the exit code tells the signal."""
     with tempfile.TemporaryDirectory(prefix="runner-") as folder:
         # the control plane of this one is shared, so that it lives longer than the scenario; the agent is its own
-        inner = subprocess.Popen([sys.executable, "-m", "harness", "kubernetes/new-pod"], cwd=parts.E2E, env={**os.environ, "TMPDIR": folder},
+        inner = subprocess.Popen([sys.executable, "-m", "harness", *arguments], cwd=parts.E2E, env={**os.environ, "TMPDIR": folder},
                                  start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             until(lambda: {"kube-apiserver", "otel-agent"} <= _programs(inner.pid),
@@ -31,6 +31,10 @@ def ended(run: Run) -> None:
         assert "FAIL" in said and "SIGTERM: cleaning up" in said, said
         until(lambda: not _programs(inner.pid), lambda: f"nothing goes on: {_programs(inner.pid)}")
         assert os.listdir(folder) == [], f"left behind: {os.listdir(folder)}\n{said}"
+
+
+add("runner/ended", functools.partial(ended, ["kubernetes/new-pod"]), 120, agent_only="is about the runner")
+add("runner/ended-lanes", functools.partial(ended, ["--lanes", "kubernetes/new-pod", "doctor/exporter-refused"]), 120, agent_only="is about the runner")
 
 
 def _programs(session: int) -> set[str]:
@@ -58,5 +62,5 @@ def names_alone(run: Run) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("E2E_")}
         done = subprocess.run([parts.E2E / "run.sh", "--list", "runner/*"], capture_output=True, text=True, timeout=60 * PATIENCE,
                               env={**environment, "PATH": f"{folder}:{os.environ['PATH']}"})
-        assert done.returncode == 0 and done.stdout.split() == ["runner/ended", "runner/list"], f"{done.stdout}{done.stderr}"
+        assert done.returncode == 0 and done.stdout.split() == ["runner/ended", "runner/ended-lanes", "runner/list"], f"{done.stdout}{done.stderr}"
         assert "was called" not in done.stderr, done.stderr
